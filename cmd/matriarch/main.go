@@ -1,0 +1,4 @@
+// Command matriarch keeps a PostgreSQL cluster available.
+package main
+
+func main() {}
