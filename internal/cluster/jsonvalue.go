@@ -1,0 +1,128 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+
+	"matriarch/internal/wal"
+)
+
+// fields is a JSON object whose values are read leniently, one by one, so that a
+// single bad field costs only itself.
+type fields map[string]json.RawMessage
+
+func object(data []byte) (fields, error) {
+	var f fields
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, err
+	}
+	if f == nil {
+		return nil, fmt.Errorf("not an object")
+	}
+	return f, nil
+}
+
+func (f fields) text(name string) string {
+	var s string
+	if json.Unmarshal(f[name], &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func (f fields) truth(name string) bool {
+	var v any
+	if json.Unmarshal(f[name], &v) != nil {
+		return false
+	}
+	return Truth(v)
+}
+
+func (f fields) number(name string) int64 {
+	var v any
+	if decode(f[name], &v) != nil {
+		return 0
+	}
+	n, _ := integer(v)
+	return n
+}
+
+// lsn reads a position in bytes. Negative numbers and garbage count as 0: not
+// published.
+func (f fields) lsn(name string) wal.LSN { return wal.LSN(max(0, f.number(name))) }
+
+// decode keeps numbers exact: a position of 2^53 and more must survive.
+func decode(data []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(v)
+}
+
+// integer reads a whole number that may have come as a number or as text.
+func integer(v any) (int64, bool) {
+	switch v := v.(type) {
+	case json.Number:
+		return integer(v.String())
+	case int:
+		return int64(v), true
+	case int64:
+		return v, true
+	case uint64:
+		return int64(min(v, math.MaxInt64)), true
+	case float64:
+		if math.IsNaN(v) || math.Abs(v) >= math.MaxInt64 {
+			return 0, false
+		}
+		return int64(v), true
+	case string:
+		s := strings.TrimSpace(v)
+		if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return n, true
+		}
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(f) || math.Abs(f) >= math.MaxInt64 {
+			return 0, false
+		}
+		return int64(math.RoundToEven(f)), true
+	}
+	return 0, false
+}
+
+// Int reads a whole number from a value of a JSON or YAML document.
+func Int(v any) (int, bool) {
+	n, ok := integer(v)
+	if n > math.MaxInt32 || n < math.MinInt32 {
+		return 0, false
+	}
+	return int(n), ok
+}
+
+// EncodeJSON writes compact JSON as Patroni stores it: no spaces, and everything
+// outside ASCII as \uXXXX.
+func EncodeJSON(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		// Only types of this package and decoded JSON come here, and those encode.
+		panic(fmt.Sprintf("encode %T: %v", v, err))
+	}
+	var out bytes.Buffer
+	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+		switch {
+		case r < 0x80:
+			out.WriteByte(byte(r))
+		case r < 0x10000:
+			fmt.Fprintf(&out, "\\u%04x", r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, "\\u%04x\\u%04x", high, low)
+		}
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,132 @@
+// Package cluster is the picture of one cluster that its members share through
+// the store: who leads, who belongs, what was asked for, what the settings are.
+//
+// Patroni's spelling of keys and JSON fields lives here and ends here. Reading
+// never fails: a value that cannot be understood is treated as Patroni treats it
+// (usually as absent) and named in View.Faults, because no garbage in the store
+// may demote a primary.
+package cluster
+
+import (
+	"slices"
+	"strings"
+
+	"matriarch/internal/wal"
+)
+
+// Entry is the stored value of one key.
+type Entry struct {
+	Data     []byte
+	Modified int64 // revision
+	Lease    int64 // 0: none
+}
+
+// View is the cluster at one revision of the store. It is immutable.
+type View struct {
+	Revision   int64
+	Initialize Initialize
+	Config     Config
+	Leader     Leader
+	Members    []Member // sorted by name
+	Status     Status
+	History    History
+	Failover   Failover
+	Sync       Sync
+	Failsafe   map[string]string // member name to API URL; nil without the key
+
+	// Faults says, one sentence each, what in the store could not be read.
+	Faults []string
+}
+
+// Leader is the leader key. The zero value means that nobody leads.
+type Leader struct {
+	Name     string // empty: no leader
+	Lease    int64
+	Modified int64
+}
+
+// Initialize is the initialize key: who the cluster is, or that it is being born.
+type Initialize struct {
+	Present  bool
+	Value    string
+	Modified int64
+}
+
+// SystemID returns the cluster's system identifier, or "" when none is recorded.
+func (i Initialize) SystemID() string {
+	if ValidSystemID(i.Value) {
+		return i.Value
+	}
+	return ""
+}
+
+// Bootstrapping reports that some member is creating the cluster right now: the
+// key is there and empty.
+func (i Initialize) Bootstrapping() bool { return i.Present && i.Value == "" }
+
+// ValidSystemID reports whether the text can be a system identifier: at least
+// ten characters, digits only (compat/behaviour.md §0.1).
+func ValidSystemID(s string) bool {
+	return len(s) >= 10 && strings.Trim(s, "0123456789") == ""
+}
+
+// Parse reads the keys below the cluster's prefix.
+func Parse(revision int64, entries map[string]Entry) View {
+	v := View{Revision: revision}
+	if e, ok := entries["initialize"]; ok {
+		v.Initialize = Initialize{Present: true, Value: string(e.Data), Modified: e.Modified}
+	}
+	if e, ok := entries["leader"]; ok {
+		v.Leader = Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}
+	}
+	v.Config = parseConfig(entries["config"], &v.Faults)
+	v.Status = parseStatus(entries["status"], entries["optime/leader"], &v.Faults)
+	v.History = parseHistory(entries["history"], &v.Faults)
+	v.Failover = parseFailover(entries["failover"])
+	v.Sync = parseSync(entries["sync"], &v.Faults)
+	v.Failsafe = parseFailsafe(entries["failsafe"], &v.Faults)
+	for key, e := range entries {
+		name, ok := strings.CutPrefix(key, "members/")
+		if !ok || name == "" || strings.Contains(name, "/") {
+			continue
+		}
+		v.Members = append(v.Members, parseMember(name, e, &v.Faults))
+	}
+	slices.SortFunc(v.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	slices.Sort(v.Faults)
+	return v
+}
+
+// Member finds a member by its exact name.
+func (v View) Member(name string) (Member, bool) {
+	for _, m := range v.Members {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return Member{}, false
+}
+
+// LeaderMember is the member that holds the leader key. A leader without a member
+// key is a member of which only the name is known.
+func (v View) LeaderMember() (Member, bool) {
+	if v.Leader.Name == "" {
+		return Member{}, false
+	}
+	if m, ok := v.Member(v.Leader.Name); ok {
+		return m, true
+	}
+	return Member{Name: v.Leader.Name}, true
+}
+
+// Timeline is the cluster's timeline as the history key tells it: one more than
+// that of its last line, 1 for an empty list, 0 when it is not known (B-884).
+func (v View) Timeline() wal.Timeline {
+	if !v.History.Known {
+		return 0
+	}
+	if n := len(v.History.Lines); n > 0 {
+		return v.History.Lines[n-1].Timeline + 1
+	}
+	return 1
+}
