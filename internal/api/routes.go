@@ -1,0 +1,223 @@
+package api
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"matriarch/internal/cluster"
+)
+
+// ServeHTTP finds the handler by method and first segment of the path alone, as
+// Patroni does: /patroni/anything is /patroni.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recover(w, r)
+	r.Body = http.MaxBytesReader(w, r.Body, bodyBytes)
+	a := &answer{w: w, set: s.set.Load(), head: r.Method == http.MethodHead || r.Method == http.MethodOptions}
+	first, _, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/")
+	switch r.Method {
+	case http.MethodHead, http.MethodOptions:
+		s.health(a, r)
+		return
+	case http.MethodGet:
+		s.get(a, r, first)
+		return
+	}
+	handler := map[string]func(*answer, *http.Request){
+		"POST reload":       s.reload,
+		"POST switchover":   s.switchover,
+		"POST failover":     s.failover,
+		"DELETE switchover": s.unschedule,
+	}[r.Method+" "+first]
+	if handler == nil {
+		a.page(http.StatusNotImplemented, fmt.Sprintf("Unsupported method (%s). Server does not support this operation", quoted(r.Method)))
+		return
+	}
+	if no := a.set.gate.check(r, s.node); no != nil {
+		if no.code == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Basic realm="Patroni"`)
+		}
+		a.text(no.code, no.text)
+		return
+	}
+	handler(a, r)
+}
+
+func (s *Server) get(a *answer, r *http.Request, first string) {
+	switch first {
+	case "liveness":
+		a.code(s.check(r).live())
+	case "readiness":
+		a.code(s.check(r).ready())
+	case "patroni":
+		a.json(http.StatusOK, s.check(r).doc())
+	case "cluster":
+		if view, ok := s.fresh(a, r); ok {
+			a.json(http.StatusOK, describeCluster(view, s.node.Picture().Scope))
+		}
+	case "history":
+		if view, ok := s.cached(a, r); ok {
+			a.raw(http.StatusOK, view.History.Encode())
+		}
+	case "config":
+		if view, ok := s.cached(a, r); ok && view.Config.Valid {
+			a.json(http.StatusOK, view.Config.Document)
+		} else if ok {
+			a.page(http.StatusBadGateway, "There is no dynamic configuration yet")
+		}
+	case "metrics", "failsafe":
+		a.page(http.StatusNotImplemented, "Server does not support this operation")
+	default:
+		s.health(a, r)
+	}
+}
+
+// check prepares a health check. The server is asked at most once, and only if
+// the answer depends on it.
+func (s *Server) check(r *http.Request) check {
+	p := s.node.Picture()
+	path := r.URL.EscapedPath()
+	return check{path: path, query: r.URL.Query(), now: s.now(), node: p, doc: sync.OnceValue(func() status {
+		postgres := ask(r.Context(), s.node, p)
+		return postgres.describe(p, s.set.Load().Version)
+	})}
+}
+
+func (s *Server) health(a *answer, r *http.Request) {
+	c := s.check(r)
+	ok := c.ok()
+	if a.head {
+		a.code(ok)
+		return
+	}
+	status := http.StatusServiceUnavailable
+	if ok {
+		status = http.StatusOK
+	}
+	a.json(status, c.doc())
+}
+
+// fresh reads the cluster from the store. Without an answer the connection is
+// closed in silence: to Patroni's tools that is "ask another way", while any
+// status code would be taken as the final word.
+func (s *Server) fresh(a *answer, r *http.Request) (cluster.View, bool) {
+	view, err := s.node.Read(r.Context())
+	if err != nil {
+		s.log.Warn("a request was left unanswered because the store did not answer", "path", r.URL.Path, "err", err)
+		a.hangUp()
+	}
+	return view, err == nil
+}
+
+// cached is the view at hand, or a fresh one where that is too old.
+func (s *Server) cached(a *answer, r *http.Request) (cluster.View, bool) {
+	if view := s.node.Picture().View; view != nil {
+		return *view, true
+	}
+	return s.fresh(a, r)
+}
+
+func (s *Server) reload(a *answer, _ *http.Request) {
+	s.node.Reload()
+	a.text(http.StatusAccepted, "reload scheduled")
+}
+
+// recover keeps a fault in a handler from taking the node down. The client
+// learns that there was one, the log learns which.
+func (s *Server) recover(w http.ResponseWriter, r *http.Request) {
+	fault := recover()
+	if fault == nil {
+		return
+	}
+	if fault == http.ErrAbortHandler {
+		panic(fault) // the library's own way to close a connection in silence
+	}
+	s.log.Error("a request found a fault in the REST API", "method", r.Method, "path", r.URL.Path, "err", fault, "stack", string(debug.Stack()))
+	(&answer{w: w, set: s.set.Load()}).page(http.StatusInternalServerError, "Internal error; the node's log says more")
+}
+
+// answer writes the three kinds of responses of compat/rest-api.md §1.
+type answer struct {
+	w    http.ResponseWriter
+	set  *settings
+	head bool
+}
+
+func (a *answer) headers(contentType string) {
+	h := a.w.Header()
+	h.Set("Server", a.server())
+	h.Set("Content-Type", contentType)
+	for name, value := range a.set.Headers {
+		h.Set(name, value)
+	}
+	if a.set.certificate != nil {
+		for name, value := range a.set.HTTPSHeaders {
+			h.Set(name, value)
+		}
+	}
+}
+
+func (a *answer) server() string {
+	switch strings.ToLower(a.set.ServerTokens) {
+	case "minimal":
+		return "Patroni/" + a.set.Version
+	case "productonly":
+		return "Patroni"
+	}
+	return a.set.Product
+}
+
+func (a *answer) json(code int, doc any) {
+	a.raw(code, cluster.EncodeJSON(doc))
+}
+
+func (a *answer) raw(code int, body []byte) {
+	a.headers("application/json")
+	a.write(code, body)
+}
+
+func (a *answer) text(code int, text string) {
+	a.headers("text/html")
+	a.write(code, []byte(text))
+}
+
+// page is an error page: without the configured headers, and the connection ends.
+func (a *answer) page(code int, text string) {
+	h := a.w.Header()
+	h.Set("Server", a.server())
+	h.Set("Content-Type", "text/html;charset=utf-8")
+	h.Set("Connection", "close")
+	body := fmt.Sprintf("<!DOCTYPE HTML>\n<html><head><title>Error response</title></head><body>\n<h1>Error response</h1>\n"+
+		"<p>Error code: %d</p>\n<p>Message: %s.</p>\n</body></html>\n", code, html.EscapeString(text))
+	a.write(code, []byte(body))
+}
+
+// code answers with the status alone.
+func (a *answer) code(ok bool) {
+	if ok {
+		a.w.WriteHeader(http.StatusOK)
+		return
+	}
+	a.w.WriteHeader(http.StatusServiceUnavailable)
+}
+
+func (a *answer) write(code int, body []byte) {
+	a.w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+	a.w.WriteHeader(code)
+	_, _ = a.w.Write(body) // a client that is gone needs no answer
+}
+
+// hangUp closes the connection without a response.
+func (a *answer) hangUp() { panic(http.ErrAbortHandler) }
+
+// patience lets the answer come later than the usual write timeout.
+func (a *answer) patience(d time.Duration) {
+	// Not supported only by recorders in tests, which do not time out.
+	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
+}
+
+func quoted(s string) string { return "'" + s + "'" }
