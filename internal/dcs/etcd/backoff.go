@@ -1,0 +1,34 @@
+package etcd
+
+import (
+	"context"
+	"time"
+)
+
+// pauses are the waits between rounds of tries: doubling, bounded.
+type pauses struct {
+	next time.Duration
+}
+
+const (
+	shortestPause = 50 * time.Millisecond
+	longestPause  = time.Second
+)
+
+// wait waits for the next pause. It reports false when ctx ended.
+func (p *pauses) wait(ctx context.Context) bool {
+	if p.next == 0 {
+		p.next = shortestPause
+	}
+	timer := time.NewTimer(p.next)
+	defer timer.Stop()
+	p.next = min(2*p.next, longestPause)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (p *pauses) reset() { p.next = 0 }

@@ -1,0 +1,121 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
+)
+
+// endpoint is the connection to one etcd member.
+//
+// The official client makes it, but requests go out by the raw API beneath:
+// clientv3's calls wait for a lost connection to come back instead of failing,
+// and its watcher silently starts anew, while we must know at once.
+type endpoint struct {
+	url    string
+	client *clientv3.Client
+
+	kv      pb.KVClient
+	lease   pb.LeaseClient
+	watch   pb.WatchClient
+	auth    pb.AuthClient
+	members pb.ClusterClient
+}
+
+// newEndpoint prepares the connection and returns without waiting for it.
+func newEndpoint(url string, conf *tls.Config, dialTimeout time.Duration) (*endpoint, error) {
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints:       []string{url},
+		TLS:             conf,
+		Logger:          zap.NewNop(),
+		MaxUnaryRetries: 1, // we repeat ourselves, at another member
+		DialOptions: []grpc.DialOption{
+			grpc.WithContextDialer(dialer(dialTimeout)),
+			grpc.WithConnectParams(grpc.ConnectParams{
+				// gRPC's default backs off up to two minutes, and a member that
+				// comes back would stay unused that long.
+				Backoff: backoff.Config{
+					BaseDelay:  50 * time.Millisecond,
+					Multiplier: 1.6,
+					Jitter:     0.2,
+					MaxDelay:   time.Second,
+				},
+				MinConnectTimeout: dialTimeout,
+			}),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to etcd at %s: %w", url, err)
+	}
+	conn := client.ActiveConnection()
+	return &endpoint{
+		url:     url,
+		client:  client,
+		kv:      pb.NewKVClient(conn),
+		lease:   pb.NewLeaseClient(conn),
+		watch:   pb.NewWatchClient(conn),
+		auth:    pb.NewAuthClient(conn),
+		members: pb.NewClusterClient(conn),
+	}, nil
+}
+
+// dialer connects with the kernel's own detection of a dead host: keep-alive
+// probes after 2 s of silence, and 3 s for data that nobody acknowledges.
+func dialer(timeout time.Duration) func(context.Context, string) (net.Conn, error) {
+	d := &net.Dialer{
+		Timeout: timeout,
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable:   true,
+			Idle:     2 * time.Second,
+			Interval: time.Second,
+			Count:    2,
+		},
+		Control: func(_, _ string, raw syscall.RawConn) error {
+			const unacknowledgedMs = 3000
+			var fault error
+			err := raw.Control(func(fd uintptr) {
+				fault = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, unacknowledgedMs)
+			})
+			return errors.Join(err, fault)
+		},
+	}
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		return d.DialContext(ctx, "tcp", address)
+	}
+}
+
+// connected waits until the connection stands. An error is proof that a request
+// not yet made was not sent.
+func (e *endpoint) connected(ctx context.Context) error {
+	conn := e.client.ActiveConnection()
+	for {
+		state := conn.GetState()
+		switch state {
+		case connectivity.Ready:
+			return nil
+		case connectivity.Idle:
+			conn.Connect()
+		case connectivity.TransientFailure, connectivity.Shutdown:
+			return errNotConnected
+		}
+		if !conn.WaitForStateChange(ctx, state) {
+			return fmt.Errorf("%w in time", errNotConnected)
+		}
+	}
+}
+
+func (e *endpoint) close() {
+	_ = e.client.Close() // reports its own context's cancellation
+}
