@@ -76,6 +76,10 @@ type Member struct {
 	ScheduledRestart json.RawMessage
 	ProxyURL         string
 
+	// Progress tells how far a base backup or a rewind has come, for people. It is
+	// Matriarch's own field; Patroni's readers pass over it.
+	Progress string
+
 	// CheckpointPending is set while a promoted member has not yet written the
 	// checkpoint that puts its new timeline into its control file: until then
 	// nobody may rewind from it (B-301).
@@ -111,6 +115,7 @@ type memberJSON struct {
 	Timeline          uint32            `json:"timeline,omitempty"`
 	ScheduledRestart  json.RawMessage   `json:"scheduled_restart,omitempty"`
 	Pause             bool              `json:"pause,omitempty"`
+	Progress          string            `json:"progress,omitempty"`
 }
 
 // Encode is the value of the member's key.
@@ -120,7 +125,7 @@ func (m Member) Encode() []byte {
 		ProxyURL: m.ProxyURL, Tags: m.Tags, PendingRestart: m.PendingRestart, PendingReason: m.PendingReason,
 		Location: uint64(m.Location), ReplayLSN: uint64(m.ReplayLSN), ReceiveLSN: uint64(m.ReceiveLSN),
 		ReplicationState: m.ReplicationState, Timeline: uint32(m.Timeline), Pause: m.Pause,
-		ScheduledRestart: m.ScheduledRestart,
+		ScheduledRestart: m.ScheduledRestart, Progress: m.Progress,
 	}
 	if m.CheckpointPending {
 		out.CheckpointPending = new(bool) // false: not done yet
@@ -145,7 +150,7 @@ func parseMember(name string, e Entry, faults *[]string) Member {
 		m.Role = RolePrimary
 	}
 	m.Version, m.ProxyURL = fields.text("version"), fields.text("proxy_url")
-	m.ReplicationState = fields.text("replication_state")
+	m.ReplicationState, m.Progress = fields.text("replication_state"), fields.text("progress")
 	m.Location, m.ReplayLSN, m.ReceiveLSN = fields.lsn("xlog_location"), fields.lsn("replay_lsn"), fields.lsn("receive_lsn")
 	if n := fields.number("timeline"); n > 0 && n <= math.MaxUint32 {
 		m.Timeline = wal.Timeline(n)

@@ -100,3 +100,16 @@ func (h History) Contains(p Point) bool {
 	end, closed := h.End(p.Timeline)
 	return closed && p.LSN <= end
 }
+
+// Agrees reports that both histories came the same way as far as both go: every
+// timeline that ended in both ended at the same place. Two servers that were
+// promoted apart from each other can have given the same number to their new
+// timelines; only where these began tells them apart.
+func (h History) Agrees(other History) bool {
+	for _, s := range h.Switches {
+		if end, closed := other.End(s.Timeline); closed && end != s.LSN {
+			return false
+		}
+	}
+	return true
+}

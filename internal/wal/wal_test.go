@@ -60,6 +60,18 @@ func TestHistoryContains(t *testing.T) {
 	}
 }
 
+func TestHistoryAgrees(t *testing.T) {
+	ours := History{Timeline: 3, Switches: []Switch{{Timeline: 1, LSN: 100}, {Timeline: 2, LSN: 200}}}
+	twin := History{Timeline: 3, Switches: []Switch{{Timeline: 1, LSN: 100}, {Timeline: 2, LSN: 300}}}
+	parent := History{Timeline: 2, Switches: []Switch{{Timeline: 1, LSN: 100}}}
+	if ours.Agrees(twin) {
+		t.Error("timelines of one number that began at different places are not the same")
+	}
+	if !ours.Agrees(parent) || !parent.Agrees(ours) {
+		t.Error("a timeline agrees with its parent")
+	}
+}
+
 func FuzzParseHistory(f *testing.F) {
 	f.Add("1\t0/3000000\treason\n")
 	f.Add("2 0/0\n1 0/0\n")

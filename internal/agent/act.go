@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
+)
+
+// storeTimeout bounds one action on the store, tries at other endpoints included.
+const storeTimeout = 3 * time.Second
+
+// peersTimeout bounds a round of questions: a member whose host is gone costs no
+// more than this.
+const peersTimeout = time.Second
+
+// name is an action's name for logs.
+func name(action ha.Action) string { return strings.TrimPrefix(fmt.Sprintf("%T", action), "ha.") }
+
+// do carries out one action.
+func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
+	switch act := action.(type) {
+	case ha.Renew:
+		return a.renew(ctx, now, o)
+	case ha.AskPeers:
+		ask, cancel := context.WithTimeout(ctx, peersTimeout)
+		defer cancel()
+		a.memory.peers = ha.Peers{Asked: true, Answers: a.cfg.Peers.Ask(ask, act.Members)}
+		a.memory.peersAt = now
+		return nil
+	case ha.ReadLog:
+		read, cancel := context.WithTimeout(ctx, serverTimeout)
+		defer cancel()
+		a.memory.log = a.cfg.Server.ReadLog(read, act.From)
+		a.memory.logAt = a.cfg.Now()
+		return nil
+	case ha.Quit:
+		if act.Fault != "" {
+			return &Quit{Why: act.Fault}
+		}
+		return errEnded
+	case ha.ApplyConfig:
+		return a.applyConfig(ctx, act)
+	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.Promote, ha.Stop:
+		a.log.Info("beginning "+name(action), "leader", o.Store.View.Leader.Name, "timeline", o.Server.End.Timeline)
+		return a.cfg.Server.Begin(action)
+	case ha.KillServer:
+		a.cfg.Server.Kill()
+		return nil
+	case ha.CancelJob:
+		a.cfg.Server.Cancel()
+		return nil
+	case ha.Checkpoint:
+		a.cfg.Server.Checkpoint()
+		return nil
+	}
+	if done, err := a.doServer(ctx, action); done {
+		return err
+	}
+	return a.doStore(ctx, now, o, action)
+}
+
+// doServer carries out the small operations on the server.
+func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	switch act := action.(type) {
+	case ha.Follow:
+		return true, a.cfg.Server.Follow(ctx, act.Upstream)
+	case ha.CreateSlot:
+		return true, a.cfg.Server.CreateSlot(ctx, act.Name)
+	case ha.DropSlot:
+		return true, a.cfg.Server.DropSlot(ctx, act.Name)
+	case ha.AdvanceSlot:
+		return true, a.cfg.Server.AdvanceSlot(ctx, act)
+	case ha.MoveAside:
+		return true, a.cfg.Server.MoveAside(ctx)
+	}
+	return false, nil
+}
+
+func (a *Agent) renew(ctx context.Context, now time.Time, o ha.Observation) error {
+	a.memory.renewTried = now
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	_, fresh, err := a.cfg.Store.Renew(ctx, o.Store.Settings.TTL)
+	if err != nil {
+		return fmt.Errorf("renew the lease: %w", err)
+	}
+	if fresh {
+		a.memory.memberPut = time.Time{} // the key under the old lease goes with it
+	}
+	return nil
+}
+
+// applyConfig gives a configuration to the server. One that the server's files
+// refuse is not tried again until it changes: nothing in the store may keep the
+// pass from going on.
+func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*serverTimeout)
+	defer cancel()
+	a.memory.applied = act.Modified
+	if err := a.cfg.Server.Configure(ctx, act.Document); err != nil {
+		a.log.Error("the dynamic configuration could not be applied to the server", "err", err)
+	}
+	return nil
+}
+
+// doStore carries out one conditional transaction.
+func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if _, ok := action.(ha.Reread); ok {
+		_, err := a.cfg.Store.Read(ctx)
+		return err
+	}
+	txn := transaction(o, action)
+	revision, err := a.cfg.Store.Commit(ctx, txn)
+	if err != nil {
+		return fmt.Errorf("write %s to the store: %w", txn.Then[0].Key, err)
+	}
+	switch action.(type) {
+	case ha.PutMember:
+		a.memory.memberPut = now
+	case ha.PutStatus:
+		a.memory.statusPut = now
+	case ha.Release:
+		a.memory.released = now
+	case ha.Acquire:
+		a.memory.released = time.Time{}
+		a.memory.statusPut = time.Time{}
+	case ha.RaceInitialize:
+		a.memory.bornHere = revision
+	}
+	return nil
+}
+
+// transaction is the write that an action stands for, with the condition that
+// makes it safe (compat/dcs.md §2; B-161).
+func transaction(o ha.Observation, action ha.Action) dcs.Txn {
+	mine := []dcs.Condition{{Key: dcs.KeyLeader, Equals: []byte(o.Me.Name)}}
+	lead := dcs.Op{Key: dcs.KeyLeader, Data: []byte(o.Me.Name), Leased: true}
+	switch act := action.(type) {
+	case ha.Acquire:
+		return dcs.Txn{If: []dcs.Condition{{Key: dcs.KeyLeader, Absent: true}}, Then: []dcs.Op{lead}}
+	case ha.Reclaim:
+		return dcs.Txn{If: mine, Then: []dcs.Op{lead}}
+	case ha.Release:
+		ops := []dcs.Op{{Key: dcs.KeyLeader, Delete: true}}
+		if act.Optime > 0 { // slots and retain_slots are carried over
+			status := o.Store.View.Status
+			status.Optime = act.Optime
+			ops = append(ops, put(dcs.KeyStatus, status.Encode()))
+		}
+		return dcs.Txn{If: mine, Then: ops}
+	case ha.PutMember:
+		return dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyMembers + o.Me.Name, Data: act.Member.Encode(), Leased: true}}}
+	case ha.PutStatus:
+		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyStatus, act.Status.Encode())}}
+	case ha.PutHistory:
+		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyHistory, act.History.Encode())}}
+	case ha.PutConfig:
+		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyConfig, cluster.EncodeJSON(act.Document))}}
+	case ha.ClearFailover:
+		return dcs.Txn{If: unchanged(dcs.KeyFailover, act.Modified), Then: []dcs.Op{put(dcs.KeyFailover, cluster.Failover{}.Encode())}}
+	case ha.RaceInitialize:
+		return dcs.Txn{If: unchanged(dcs.KeyInitialize, 0), Then: []dcs.Op{put(dcs.KeyInitialize, []byte{})}}
+	case ha.AdoptInitialize:
+		return dcs.Txn{If: unchanged(dcs.KeyInitialize, act.Modified), Then: []dcs.Op{put(dcs.KeyInitialize, []byte(act.SystemID))}}
+	case ha.Unfound:
+		return dcs.Txn{If: unchanged(dcs.KeyInitialize, act.Modified), Then: []dcs.Op{{Key: dcs.KeyInitialize, Delete: true}}}
+	case ha.Found:
+		ops := []dcs.Op{put(dcs.KeyInitialize, []byte(act.SystemID)), lead}
+		if !o.Store.View.Config.Valid && len(o.Store.Dynamic) > 0 {
+			document := cluster.Adjusted(dynamicCopy(o.Store.Dynamic), o.Store.Settings)
+			ops = append(ops, put(dcs.KeyConfig, cluster.EncodeJSON(document)))
+		}
+		conditions := append(unchanged(dcs.KeyInitialize, act.Modified), dcs.Condition{Key: dcs.KeyLeader, Absent: true})
+		return dcs.Txn{If: conditions, Then: ops}
+	}
+	panic(fmt.Sprintf("no transaction for %T", action))
+}
+
+func put(key string, data []byte) dcs.Op { return dcs.Op{Key: key, Data: data} }
+
+// unchanged is the condition that a key is still as it was seen; revision 0 means
+// absent.
+func unchanged(key string, modified int64) []dcs.Condition {
+	return []dcs.Condition{{Key: key, Absent: modified == 0, Modified: modified}}
+}

@@ -1,0 +1,199 @@
+// Package agent makes the passes of one node: observe, decide, act.
+//
+// All decisions are package ha's. What the agent adds is the hands (the store,
+// the server, the other members) and the memory of what they did. Step makes one
+// pass and starts nothing, so the simulator drives it as well as Run does.
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
+)
+
+// Server is the hands on this node's PostgreSQL.
+type Server interface {
+	// Observe looks once. What it cannot find out it leaves unknown.
+	Observe(ctx context.Context) ha.Server
+
+	// Work is the long work under way and how the last one ended.
+	Work(now time.Time) (ha.Job, ha.Finished)
+
+	// Begin starts long work and returns. It is refused while other work is
+	// under way.
+	Begin(work ha.Action) error
+
+	// Cancel ends the work under way. Kill sends SIGKILL to the whole server.
+	// Neither waits.
+	Cancel()
+	Kill()
+
+	// Changed receives a value after the server died or work ended. Coalesced.
+	Changed() <-chan struct{}
+
+	Follow(ctx context.Context, upstream ha.Upstream) error
+	ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog
+	CreateSlot(ctx context.Context, name string) error
+	DropSlot(ctx context.Context, name string) error
+	AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error
+	Checkpoint() // in the background
+	Configure(ctx context.Context, dynamic map[string]any) error
+	MoveAside(ctx context.Context) error
+}
+
+// Peers asks the other members' agents.
+type Peers interface {
+	// Ask returns one answer for each member, in order of their names. Who does
+	// not answer within the context's deadline is silent.
+	Ask(ctx context.Context, members []cluster.Member) []ha.Peer
+}
+
+// Config is what an agent is made of.
+type Config struct {
+	Me      ha.Me
+	Dynamic map[string]any // configuration to begin with: a cached one, or bootstrap.dcs
+	Store   dcs.Store
+	Server  Server
+	Peers   Peers
+	Logger  *slog.Logger
+	Now     func() time.Time // a clock that runs on in suspend and is never stepped
+}
+
+// Agent is one node's agent.
+type Agent struct {
+	cfg    Config
+	log    *slog.Logger
+	memory memory
+	wake   chan struct{}
+
+	mu     sync.Mutex
+	end    bool // Stop was called
+	latest Report
+}
+
+// Report is what the last pass saw and decided, for those who ask.
+type Report struct {
+	Observation ha.Observation
+	Plan        ha.Plan
+	At          time.Time // when the pass began
+	StoreSeen   time.Time // when the view was last known to be current
+}
+
+// New makes an agent that has not looked at anything yet.
+func New(cfg Config) *Agent {
+	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1)}
+	a.memory.begin(cfg.Now(), cfg.Dynamic)
+	return a
+}
+
+// Wake makes the agent look again at once.
+func (a *Agent) Wake() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stop tells the agent to bring its node to rest. Run returns when it is.
+func (a *Agent) Stop() {
+	a.mu.Lock()
+	a.end = true
+	a.mu.Unlock()
+	a.Wake()
+}
+
+// Reconfigure replaces what the node is by its configuration, from the next pass
+// on.
+func (a *Agent) Reconfigure(me ha.Me) {
+	a.mu.Lock()
+	a.cfg.Me = me
+	a.mu.Unlock()
+	a.Wake()
+}
+
+// Latest is the report of the last pass.
+func (a *Agent) Latest() Report {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.latest
+}
+
+// Quit is the error with which Run ends when the node cannot go on.
+type Quit struct{ Why string }
+
+func (q *Quit) Error() string { return q.Why }
+
+// errEnded is a plan's word that the node is at rest.
+var errEnded = errors.New("the agent has ended")
+
+// Step makes one pass. It starts nothing and reads no clock but now. The error
+// is that of the action that failed, a *Quit when the agent has to end.
+func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
+	o := a.observe(ctx, now)
+	plan := ha.Decide(o)
+	a.publish(o, plan, now)
+	a.tell(o, plan)
+	for _, action := range plan.Do {
+		if err := a.do(ctx, now, o, action); err != nil {
+			return plan, a.failed(ctx, plan, action, err)
+		}
+	}
+	return plan, nil
+}
+
+func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	seen := a.latest.StoreSeen
+	if o.Store.Current {
+		seen = now
+	}
+	a.latest = Report{Observation: o, Plan: plan, At: now, StoreSeen: seen}
+}
+
+// tell logs what is new: a reason, never a pass.
+func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
+	for _, fault := range a.memory.newFaults(o.Store.View.Faults) {
+		a.log.Warn("the store holds a value that cannot be read", "fault", fault)
+	}
+	if !a.memory.newReason(plan.Why) {
+		return
+	}
+	level := slog.LevelInfo
+	switch plan.Why {
+	case ha.Overtaken, ha.GripLost, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused:
+		level = slog.LevelWarn
+	case ha.NotOurCluster, ha.RunsAsStandbyAlone, ha.HalfWritten, ha.RejoinImpossible, ha.Unsupported, ha.DirectoryUnreadable:
+		level = slog.LevelError
+	}
+	a.log.Log(context.Background(), level, plan.Why.String(), "leader", o.Store.View.Leader.Name,
+		"timeline", o.Server.End.Timeline, "lsn", o.Server.End.LSN.String())
+}
+
+// failed turns the error of an action into that of the pass.
+func (a *Agent) failed(ctx context.Context, plan ha.Plan, action ha.Action, err error) error {
+	var quit *Quit
+	switch {
+	case errors.As(err, &quit), errors.Is(err, errEnded):
+		return err
+	case errors.Is(err, dcs.ErrConflict):
+		// The store said no: it holds something newer than this pass knew.
+		a.log.Info("the store holds something newer", "action", name(action), "why", plan.Why.String())
+		reread, cancel := context.WithTimeout(ctx, storeTimeout)
+		defer cancel()
+		if _, readErr := a.cfg.Store.Read(reread); readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		return err
+	}
+	if a.memory.newFailure(name(action), err) {
+		a.log.Warn("an action failed; it will be decided anew", "action", name(action), "why", plan.Why.String(), "err", err)
+	}
+	return err
+}

@@ -1,0 +1,175 @@
+package agent
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/ha"
+)
+
+// memory is what the agent remembers from pass to pass. It is lost with the
+// agent, and every decision is safe without it.
+type memory struct {
+	started    time.Time
+	renewTried time.Time
+	released   time.Time
+	memberPut  time.Time
+	statusPut  time.Time
+	noLeader   time.Time // since when the view shows no leader
+	bornHere   int64
+	rewindLost bool
+	rewindFrom string // the leader against whom it was lost
+	finished   int    // how many works had ended when this was last looked at
+	wasRunning bool
+	crashed    bool
+	seen       map[string]time.Time // slot name to when its member was last in the view
+
+	peers   ha.Peers
+	peersAt time.Time
+	log     ha.LeaderLog
+	logAt   time.Time
+
+	settings cluster.Settings
+	dynamic  map[string]any
+	read     int64 // revision of the configuration last read
+	applied  int64 // revision of the configuration that the server has
+
+	reason      ha.Reason
+	hasReason   bool
+	faults      []string
+	failure     string
+	failures    int // passes in a row that failed
+	immediately int // passes in a row that asked for another one at once
+}
+
+func (m *memory) begin(now time.Time, dynamic map[string]any) {
+	m.started, m.dynamic = now, dynamic
+	m.seen = map[string]time.Time{}
+	settings, _, err := cluster.ReadSettings(dynamic)
+	if err != nil {
+		settings = cluster.DefaultSettings()
+	}
+	m.settings = settings
+}
+
+// configure takes over a new dynamic configuration, or keeps the one in force
+// when the new one cannot be used.
+func (m *memory) configure(c cluster.Config, log *slog.Logger) {
+	if !c.Valid || c.Modified == m.read {
+		return
+	}
+	m.read = c.Modified
+	settings, notes, err := cluster.ReadSettings(c.Document)
+	if err != nil {
+		log.Error("the dynamic configuration is refused; the one in force stays", "err", err)
+		// The keys that are read straight from the document count all the same
+		// (compat/config.md §1.2).
+		m.settings.Pause = cluster.Truth(c.Document["pause"])
+		return
+	}
+	for _, note := range notes {
+		log.Warn("dynamic configuration: " + note)
+	}
+	m.settings, m.dynamic = settings, c.Document
+}
+
+// leaderless is how long the view has shown no leader.
+func (m *memory) leaderless(now time.Time, current bool, view cluster.View) time.Duration {
+	switch {
+	case current && view.Leader.Name == "":
+		if m.noLeader.IsZero() {
+			m.noLeader = now
+		}
+		return now.Sub(m.noLeader)
+	case current:
+		m.noLeader = time.Time{}
+	}
+	return 0
+}
+
+// notice updates the memory by what this pass saw, and gives it to the
+// observation.
+func (m *memory) notice(now time.Time, o *ha.Observation) {
+	if m.wasRunning && !o.Server.Running && o.Job.Work == ha.NoWork && o.Last.Work != ha.StoppingServer {
+		m.crashed = true
+	}
+	if o.Server.Running {
+		m.crashed = false
+	}
+	m.wasRunning = o.Server.Running && o.Job.Work == ha.NoWork
+
+	leader := o.Store.View.Leader.Name
+	if o.Last.Count != m.finished && (o.Last.Work == ha.Rewinding || o.Last.Work == ha.Copying) {
+		m.rewindLost, m.rewindFrom = o.Last.Hopeless, leader
+	}
+	m.finished = o.Last.Count
+	if leader != m.rewindFrom {
+		m.rewindLost = false // another leader, another try (B-307)
+	}
+	m.remember(now, o)
+
+	o.Memory = ha.Memory{
+		Awake: now.Sub(m.started), Crashed: m.crashed, BornHere: m.bornHere, RewindLost: m.rewindLost,
+		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
+	}
+	if !m.released.IsZero() {
+		o.Memory.Released = max(now.Sub(m.released), 1)
+	}
+	for name, at := range m.seen {
+		o.Memory.Seen[name] = now.Sub(at)
+	}
+	o.Peers = m.peers
+	o.Peers.Age = since(now, m.peersAt)
+	o.Log = m.log
+	o.Log.Age = since(now, m.logAt)
+	if o.Log.Leader != leader {
+		o.Log = ha.LeaderLog{}
+	}
+}
+
+// remember keeps when each member's slot was last wanted by a member. Who takes
+// the lead begins anew with all that its predecessor kept (B-336).
+func (m *memory) remember(now time.Time, o *ha.Observation) {
+	if o.Leadership() != ha.Ours {
+		clear(m.seen)
+		return
+	}
+	if len(m.seen) == 0 {
+		for _, name := range o.Store.View.Status.Retain {
+			m.seen[name] = now
+		}
+	}
+	for _, member := range o.Store.View.Members {
+		if !member.Tags.Nostream() {
+			m.seen[cluster.SlotName(member.Name)] = now
+		}
+	}
+}
+
+func (m *memory) newReason(why ha.Reason) bool {
+	if m.hasReason && m.reason == why {
+		return false
+	}
+	m.reason, m.hasReason = why, true
+	return true
+}
+
+func (m *memory) newFaults(faults []string) []string {
+	if slices.Equal(faults, m.faults) {
+		return nil
+	}
+	fresh := slices.DeleteFunc(slices.Clone(faults), func(f string) bool { return slices.Contains(m.faults, f) })
+	m.faults = faults
+	return fresh
+}
+
+func (m *memory) newFailure(action string, err error) bool {
+	text := action + ": " + err.Error()
+	if text == m.failure {
+		return false
+	}
+	m.failure = text
+	return true
+}

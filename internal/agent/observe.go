@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
+)
+
+// serverTimeout bounds one look at the server, and one small operation on it.
+const serverTimeout = 2 * time.Second
+
+// observe collects what is known at this moment.
+func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
+	a.mu.Lock()
+	me, stopping := a.cfg.Me, a.end
+	a.mu.Unlock()
+
+	o := ha.Observation{Now: now, Me: me, Stopping: stopping}
+	o.Store = a.observeStore(now)
+	look, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	// The work is read before the server: if it ends in between, the next pass
+	// is woken by that. The other way round, work that has just ended would stand
+	// beside a server as it was while the work was going on.
+	o.Job, o.Last = a.cfg.Server.Work(now)
+	o.Server = a.cfg.Server.Observe(look)
+	a.memory.notice(now, &o)
+	return o
+}
+
+func (a *Agent) observeStore(now time.Time) ha.Store {
+	snapshot, current := a.cfg.Store.Mirror()
+	view := cluster.Parse(snapshot.Revision, entries(snapshot))
+	a.memory.configure(view.Config, a.log)
+
+	lease := a.cfg.Store.Lease()
+	s := ha.Store{
+		Current: current, View: view, Settings: a.memory.settings, Dynamic: a.memory.dynamic, Applied: a.memory.applied,
+		LeaseID: lease.ID, LeaseAge: ha.Idle, RenewTry: since(now, a.memory.renewTried),
+	}
+	if lease.ID != 0 {
+		s.LeaseAge = now.Sub(lease.Sent)
+		if lease.TTL != s.Settings.TTL { // the ttl changed: a new lease is due now
+			s.LeaseAge = ha.Idle
+		}
+		if view.Leader.Name == a.cfg.Me.Name && view.Leader.Lease == lease.ID {
+			s.Grip = max(0, lease.Deadline().Sub(now))
+		}
+	}
+	s.Leaderless = a.memory.leaderless(now, current, view)
+	return s
+}
+
+// since is how long ago something was; very long if it never was.
+func since(now, then time.Time) time.Duration {
+	if then.IsZero() {
+		return ha.Idle
+	}
+	return now.Sub(then)
+}
+
+// entries gives the snapshot's values to the cluster room, which knows no store.
+func entries(s dcs.Snapshot) map[string]cluster.Entry {
+	out := make(map[string]cluster.Entry, len(s.Values))
+	for key, v := range s.Values {
+		out[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
+	}
+	return out
+}
+
+// dynamicCopy is the configuration document for those who want to change it.
+func dynamicCopy(doc map[string]any) map[string]any { return maps.Clone(doc) }

@@ -1,0 +1,71 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"matriarch/internal/ha"
+)
+
+// Run steps on every event, and when a plan says so at the latest, until the node
+// is at rest after Stop, or cannot go on (*Quit), or ctx ends. When ctx ends the
+// server is left as it is.
+func (a *Agent) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for {
+		plan, err := a.Step(ctx, a.cfg.Now())
+		var quit *Quit
+		switch {
+		case errors.Is(err, errEnded):
+			return nil
+		case errors.As(err, &quit):
+			return err
+		}
+		timer.Reset(a.memory.pause(plan, err))
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.cfg.Store.Changed():
+		case <-a.cfg.Server.Changed():
+		case <-a.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// The pauses after a pass that failed grow to failPauseMost; a pass that asks for
+// another one at once gets it, but not without end: a decision that stands still
+// must not take a whole core.
+const (
+	failPause       = 50 * time.Millisecond
+	failPauseMost   = 2 * time.Second
+	immediatePasses = 20
+)
+
+// pause is how long to wait for an event after this pass.
+func (m *memory) pause(plan ha.Plan, err error) time.Duration {
+	if err != nil {
+		m.failures++
+		return min(failPause<<min(m.failures, 10), failPauseMost)
+	}
+	if m.failures > 0 {
+		m.failures, m.failure = 0, ""
+	}
+	if plan.LookAgain > 0 {
+		m.immediately = 0
+		return plan.LookAgain
+	}
+	if m.immediately++; m.immediately > immediatePasses {
+		return failPause
+	}
+	return 0
+}
+
+// Ended reports that Step's error is the agent's end, not an action that failed.
+func Ended(err error) bool {
+	var quit *Quit
+	return errors.Is(err, errEnded) || errors.As(err, &quit)
+}

@@ -1,0 +1,129 @@
+package ha
+
+import (
+	"time"
+
+	"matriarch/internal/cluster"
+)
+
+// Decide says what this node does next. It reads nothing but its argument, so
+// equal observations give equal plans.
+func Decide(o Observation) Plan {
+	plan := decide(o)
+	return upkeep(o, plan)
+}
+
+// decide is the order in which things matter. Safety comes first: whatever else
+// is going on, a server that may take writes without the right to is stopped.
+func decide(o Observation) Plan {
+	if plan, stop := guard(o); stop {
+		return plan
+	}
+	switch leadership := o.Leadership(); {
+	case o.Stopping:
+		return end(o)
+	case o.Job.Work != NoWork:
+		return busy(o)
+	case leadership == Unknown:
+		return away(o)
+	case o.Store.Settings.StandbyCluster:
+		return wait(Unsupported, o.Store.Settings.LoopWait)
+	case leadership == Ours && o.Store.LeaseID != 0 && o.Store.View.Leader.Lease != o.Store.LeaseID:
+		return do(LeaseMoved, Reclaim{}) // this agent was restarted, or the ttl changed
+	case o.Server.Directory != Data || o.Server.Unfinished != NoWork:
+		return undirected(o)
+	case foreign(o):
+		return notOurs(o)
+	case o.Store.View.Initialize.SystemID() == "" && leadership == Nobody:
+		return uninitialized(o)
+	case !o.Server.Running:
+		return down(o)
+	case leadership == Nobody:
+		return race(o)
+	case leadership == Ours:
+		return lead(o)
+	default:
+		return follow(o)
+	}
+}
+
+func do(why Reason, actions ...Action) Plan { return Plan{Why: why, Do: actions} }
+
+func wait(why Reason, d time.Duration) Plan { return Plan{Why: why, LookAgain: d} }
+
+// soon is how long to wait for something that sends no event: a server that is
+// starting, a leader that is being promoted, a peer that is catching up.
+const soon = 100 * time.Millisecond
+
+// retryPause is how long failed work rests before it is tried again.
+const retryPause = 5 * time.Second
+
+// upkeep adds what every pass does besides its decision: the lease, the dynamic
+// configuration, this member's own key.
+func upkeep(o Observation, plan Plan) Plan {
+	var first, last []Action
+	if o.renewalDue() {
+		first = append(first, Renew{})
+	}
+	if o.Store.Current && o.Store.View.Config.Valid && o.Store.View.Config.Modified != o.Store.Applied {
+		first = append(first, ApplyConfig{Document: o.Store.View.Config.Document, Modified: o.Store.View.Config.Modified})
+	}
+	if o.Store.Current {
+		if m := o.member(); o.worthPutting(m) {
+			last = append(last, PutMember{Member: m})
+		}
+	}
+	if n := len(plan.Do); n > 0 {
+		if _, quits := plan.Do[n-1].(Quit); quits { // the last word of a member comes before its end
+			last, plan.Do = append(last, plan.Do[n-1]), plan.Do[:n-1]
+		}
+	}
+	quiet := len(plan.Do) == 0
+	plan.Do = append(append(first, plan.Do...), last...)
+	if plan.LookAgain == 0 && quiet {
+		plan.LookAgain = o.Store.Settings.LoopWait
+	}
+	if plan.LookAgain > 0 {
+		plan.LookAgain = min(plan.LookAgain, o.nextRenewal())
+	}
+	return plan
+}
+
+// renewPause is the least time between two tries to renew: a store that is away
+// must not keep the pass busy with waiting for it.
+const renewPause = time.Second
+
+func (o Observation) renewalDue() bool {
+	if o.Store.RenewTry < renewPause {
+		return false
+	}
+	return o.Store.LeaseID == 0 || o.Store.LeaseAge >= o.Store.Settings.LoopWait
+}
+
+// nextRenewal is how long the pass may rest before the lease wants it again.
+func (o Observation) nextRenewal() time.Duration {
+	if o.Store.LeaseID == 0 {
+		return renewPause
+	}
+	return max(o.Store.Settings.LoopWait-o.Store.LeaseAge, renewPause-o.Store.RenewTry, soon)
+}
+
+// foreign reports that the data directory belongs to another cluster than the
+// one that the store knows.
+func foreign(o Observation) bool {
+	id := o.Store.View.Initialize.SystemID()
+	return id != "" && cluster.ValidSystemID(o.Server.SystemID) && o.Server.SystemID != id
+}
+
+// notOurs refuses a directory of another cluster and does not touch it (B-053).
+func notOurs(o Observation) Plan {
+	if o.Store.Settings.Pause {
+		if o.Leadership() == Ours {
+			return do(PausedReleasing, Release{})
+		}
+		return wait(Paused, o.Store.Settings.LoopWait)
+	}
+	return do(NotOurCluster, Quit{Fault: "the data directory has system identifier " + o.Server.SystemID +
+		", but the cluster in the store is " + o.Store.View.Initialize.SystemID() +
+		": point data_dir at another directory, or scope at another cluster"})
+}

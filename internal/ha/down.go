@@ -1,0 +1,62 @@
+package ha
+
+import "time"
+
+// down decides for a node whose server is not running although it has data.
+func down(o Observation) Plan {
+	switch o.Leadership() {
+	case Ours:
+		return downAsLeader(o)
+	case Theirs:
+		return rejoin(o)
+	default:
+		return downAlone(o)
+	}
+}
+
+// downAsLeader restarts a crashed primary in place, or hands the key on (1.4 of
+// compat/behaviour.md).
+//
+// The key has been ours without a gap since this server was primary, so nobody
+// was promoted meanwhile and it may go on on its own timeline, also after an
+// agent restart, where Patroni begins a new one (B-256).
+func downAsLeader(o Observation) Plan {
+	s := o.Store.Settings
+	switch {
+	case s.Pause:
+		return do(PausedReleasing, Release{}) // B-056
+	case o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver && !o.Last.Failed:
+		return do(HandingOver, Release{Optime: o.Last.Optime})
+	case o.startFailedLately():
+		return do(StartFailed, Release{}) // B-040
+	case !o.Server.WasPrimary:
+		return do(StartAlone, StartStandby{})
+	case s.PrimaryStartTimeout > 0:
+		return do(CrashRestart, StartPrimary{}) // B-251
+	}
+	candidates := o.candidates(false)
+	if plan, ok := askedNow(o, candidates, CrashHandedOn); !ok {
+		return plan
+	}
+	if o.failoverPossible(candidates, 0) {
+		return do(CrashHandedOn, Release{}) // B-250
+	}
+	return do(CrashRestart, StartPrimary{})
+}
+
+// handOverPause is how long the old leader leaves the key to its successor after
+// a switchover before it starts its server without one (B-157).
+const handOverPause = 2 * time.Second
+
+func downAlone(o Observation) Plan {
+	switch {
+	case o.Store.Settings.Pause:
+		return wait(Paused, o.Store.Settings.LoopWait) // B-506
+	case o.Memory.Released > 0 && o.Memory.Released < handOverPause && o.Last.Purpose == ForHandOver:
+		return wait(HandedOver, handOverPause-o.Memory.Released)
+	case o.startFailedLately():
+		return wait(StartFailed, retryPause-o.Last.Ago)
+	default:
+		return do(StartAlone, StartStandby{}) // then the race decides
+	}
+}

@@ -1,0 +1,111 @@
+package ha
+
+import (
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// lead decides for the holder of the leader key whose server runs.
+func lead(o Observation) Plan {
+	s, f := o.Store.Settings, o.Store.View.Failover
+	switch {
+	case !o.Server.Answering:
+		return wait(Leading, soon) // starting, or out of connections: the lease goes on (B-095)
+	case o.Server.Role == Standby && s.Pause && f.Candidate != o.Me.Name:
+		return do(PausedReleasing, Release{}) // B-071
+	case o.Server.Role == Standby:
+		var actions []Action
+		if f.Requested() && !s.Pause {
+			actions = append(actions, ClearFailover{Modified: f.Modified}) // B-063
+		}
+		return do(Promotion, append(actions, Promote{})...)
+	case f.Requested():
+		if plan, ok := request(o); ok {
+			return plan
+		}
+	}
+	plan := wait(Leading, s.LoopWait)
+	plan.Do = o.leaderRecords()
+	return keepSlots(o, plan)
+}
+
+// leaderRecords are the writes of a settled leader: the identity and the
+// configuration where they were lost (B-015, B-016), status, history, and the
+// checkpoint that lets others rewind from here (B-224).
+func (o Observation) leaderRecords() []Action {
+	var actions []Action
+	v := o.Store.View
+	if v.Initialize.SystemID() == "" && cluster.ValidSystemID(o.Server.SystemID) {
+		actions = append(actions, AdoptInitialize{SystemID: o.Server.SystemID, Modified: v.Initialize.Modified})
+	}
+	if !v.Config.Valid && len(o.Store.Dynamic) > 0 {
+		actions = append(actions, PutConfig{Document: o.Store.Dynamic})
+	}
+	if status := o.status(); o.Memory.StatusAge >= o.Store.Settings.LoopWait && !status.Equal(v.Status) {
+		actions = append(actions, PutStatus{Status: status})
+	}
+	if history, changed := o.history(); changed {
+		actions = append(actions, PutHistory{History: history})
+	}
+	if o.checkpointPending() {
+		actions = append(actions, Checkpoint{})
+	}
+	return actions
+}
+
+// checkpointPending reports that the control file still names the timeline from
+// before the promotion.
+func (o Observation) checkpointPending() bool {
+	return o.Server.Role == Primary && o.Server.CheckpointTimeline != 0 && o.Server.CheckpointTimeline < o.Server.End.Timeline
+}
+
+// status is what the leader writes of itself: its position, that of every slot,
+// and the slots of absent members that are still kept (B-340, B-336).
+func (o Observation) status() cluster.Status {
+	status := cluster.Status{Known: true, Optime: o.Server.End.LSN, Slots: map[string]wal.LSN{}}
+	for _, slot := range o.Server.Slots {
+		if !slot.Foreign {
+			status.Slots[slot.Name] = slot.Restart
+		}
+	}
+	if o.Store.Settings.UseSlots {
+		// There is no such slot, but the others advance their copy of it by this.
+		status.Slots[cluster.SlotName(o.Me.Name)] = o.Server.End.LSN
+		status.Retain = o.retained()
+	}
+	return status
+}
+
+// history is what the history key should hold (B-880 to B-883).
+func (o Observation) history() (cluster.History, bool) {
+	stored, own := o.Store.View.History, o.Server.History
+	if o.Server.End.Timeline == 1 {
+		return cluster.History{Known: true}, stored.Known && len(stored.Lines) > 0
+	}
+	if own.Timeline != o.Server.End.Timeline || len(own.Switches) == 0 {
+		return cluster.History{}, false // not read yet
+	}
+	if n := len(stored.Lines); n > 0 {
+		if l := stored.Lines[n-1]; l.Timeline == own.Timeline-1 && l.When != "" && l.NewLeader != "" {
+			return cluster.History{}, false
+		}
+	}
+	out := cluster.History{Known: true}
+	for i, s := range own.Switches {
+		line := cluster.HistoryLine{Timeline: s.Timeline, LSN: s.LSN, Reason: s.Reason}
+		if i == len(own.Switches)-1 {
+			line.When, line.NewLeader = o.Server.HistoryTime, o.Me.Name
+		} else {
+			for _, old := range stored.Lines {
+				if old.Timeline == line.Timeline && old.LSN == line.LSN {
+					line.When, line.NewLeader = old.When, old.NewLeader
+				}
+			}
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	if keep := o.Store.Settings.MaxTimelinesHistory; keep > 0 && len(out.Lines) > keep {
+		out.Lines = out.Lines[len(out.Lines)-keep:]
+	}
+	return out, true
+}

@@ -1,0 +1,110 @@
+package ha
+
+import (
+	"time"
+
+	"matriarch/internal/cluster"
+)
+
+// member is what this node publishes of itself (B-098).
+func (o Observation) member() cluster.Member {
+	m := cluster.Member{
+		Name: o.Me.Name, ConnURL: o.Me.ConnURL, APIURL: o.Me.APIURL, ProxyURL: o.Me.ProxyURL, Version: o.Me.Version,
+		State: o.State(), Role: o.Role(), Tags: o.Me.Tags.Published(), Pause: o.Store.Settings.Pause,
+		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
+		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
+	}
+	if o.Job.Work == Copying || o.Job.Work == Rewinding {
+		m.Progress = o.Job.Progress
+	}
+	if !o.Server.Answering || o.Job.Work != NoWork && o.Job.Work != Promoting {
+		return m
+	}
+	m.Location, m.Timeline = o.Server.End.LSN, o.Server.End.Timeline
+	if o.Server.Role == Standby {
+		m.ReceiveLSN, m.ReplayLSN = o.Server.Received, o.Server.Replayed
+		switch {
+		case o.Server.Streaming:
+			m.ReplicationState = cluster.Streaming
+		case o.Server.Archive:
+			m.ReplicationState = cluster.InArchiveRecovery
+		}
+	}
+	return m
+}
+
+// State is what the server is doing, in Patroni's words.
+func (o Observation) State() cluster.State {
+	switch o.Job.Work {
+	case Bootstrapping:
+		return cluster.StateInitializing
+	case Copying:
+		return cluster.StateCreatingCopy
+	case StartingPrimary, StartingStandby:
+		return cluster.StateStarting
+	case StoppingServer:
+		return cluster.StateStopping
+	}
+	switch {
+	case o.Server.Running && (o.Server.Starting || !o.Server.Answering && o.Server.Role == RoleUnknown):
+		return cluster.StateStarting
+	case o.Server.Running:
+		return cluster.StateRunning
+	case (o.Last.Work == StartingPrimary || o.Last.Work == StartingStandby) && o.Last.Failed:
+		return cluster.StateStartFailed
+	case o.Last.Work == Bootstrapping && o.Last.Failed:
+		return cluster.StateInitdbFailed
+	case o.Memory.Crashed:
+		return cluster.StateCrashed
+	default:
+		return cluster.StateStopped
+	}
+}
+
+// Role is the node's role, in Patroni's words.
+func (o Observation) Role() cluster.Role {
+	switch {
+	case o.Server.Directory != Data || o.Job.Work == Copying:
+		return cluster.RoleUninitialized
+	case o.Job.Work == Promoting:
+		return cluster.RolePromoted
+	case o.Job.Work == StoppingServer && o.Job.Purpose != ForRepair && o.Leadership() != Ours && o.Server.Role == Primary:
+		return cluster.RoleDemoted
+	case o.Server.Running && o.Server.Role == Primary:
+		return cluster.RolePrimary
+	case !o.Server.Running && o.Leadership() == Ours && o.Server.WasPrimary:
+		return cluster.RolePrimary
+	case !o.Server.Running && o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver:
+		return cluster.RoleDemoted
+	default:
+		return cluster.RoleReplica
+	}
+}
+
+// worthPutting reports that the member key has to be written: at once when it
+// says something new, every loop_wait when only positions moved.
+func (o Observation) worthPutting(m cluster.Member) bool {
+	if o.Store.LeaseID == 0 && !o.renewalDue() {
+		return false
+	}
+	stored, ok := o.Store.View.Member(o.Me.Name)
+	if !ok || stored.Lease != o.Store.LeaseID {
+		return true
+	}
+	if o.Memory.MemberAge >= o.Store.Settings.LoopWait {
+		return string(m.Encode()) != string(stored.Encode())
+	}
+	return string(withoutPositions(m).Encode()) != string(withoutPositions(stored).Encode())
+}
+
+func withoutPositions(m cluster.Member) cluster.Member {
+	known := m.Location > 0
+	m.Location, m.ReceiveLSN, m.ReplayLSN = 0, 0, 0
+	if known {
+		m.Location = 1
+	}
+	return m
+}
+
+// Idle is a very long time: the age of what has never happened.
+const Idle = 1000 * time.Hour

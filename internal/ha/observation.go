@@ -1,0 +1,268 @@
+// Package ha decides what a node does.
+//
+// Decide takes an Observation, everything this node knows at one moment, and
+// returns a Plan: what to do, in order, why, and when to look again. It is pure:
+// no clock, no file, no network, no goroutine, and what it cannot import it
+// cannot do by accident (purity_test.go holds that line). So all that Matriarch
+// believes about high availability can be read here, and a test of it is a table.
+//
+// What is not known is observed, not returned as an error: a store out of reach,
+// a server that does not answer, a peer that is silent are values.
+package ha
+
+import (
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// Observation is what one node knows at one moment.
+type Observation struct {
+	Now      time.Time // for durations; never compared with another machine's
+	Me       Me
+	Store    Store
+	Server   Server
+	Job      Job      // the work under way; Job.Work is NoWork when there is none
+	Last     Finished // the work that ended last
+	Peers    Peers
+	Log      LeaderLog
+	Memory   Memory
+	Stopping bool // the agent was told to end
+}
+
+// Me is what this node is by its configuration.
+type Me struct {
+	Name     string
+	Tags     cluster.Tags
+	ConnURL  string
+	APIURL   string
+	ProxyURL string
+	Version  string
+
+	MayBootstrap          bool // the file has a bootstrap section
+	UseRewind             bool // use_pg_rewind
+	RemoveOnDiverged      bool // remove_data_directory_on_diverged_timelines
+	RemoveOnRewindFailure bool // remove_data_directory_on_rewind_failure
+}
+
+// Leadership is who holds the leader key, seen from here.
+type Leadership int
+
+// The four answers. Unknown is one of them.
+const (
+	Unknown Leadership = iota // the store is out of reach
+	Nobody
+	Ours
+	Theirs
+)
+
+// Store is what this node knows of the store.
+type Store struct {
+	Current  bool         // the view is not older than the watch that feeds it
+	View     cluster.View // the last one, even when it is not current
+	Settings cluster.Settings
+	Dynamic  map[string]any // the last good dynamic configuration
+	Applied  int64          // revision of the configuration that the server runs with
+
+	LeaseID  int64         // 0: none
+	LeaseAge time.Duration // since the renewal that was confirmed last was sent
+	RenewTry time.Duration // since a renewal was last tried, successful or not
+
+	Leaderless time.Duration // since the view first showed no leader; 0: it shows one
+
+	// Grip is how long this node's lease on the leader key holds without another
+	// renewal: 0 when the key is not ours under our lease. It is counted from
+	// before the renewal was sent, on a clock that runs on in suspend (S1).
+	Grip time.Duration
+}
+
+// Leadership tells who leads.
+func (o Observation) Leadership() Leadership {
+	switch {
+	case !o.Store.Current:
+		return Unknown
+	case o.Store.View.Leader.Name == "":
+		return Nobody
+	case o.Store.View.Leader.Name == o.Me.Name:
+		return Ours
+	default:
+		return Theirs
+	}
+}
+
+// Directory is the state of the data directory.
+type Directory int
+
+// The states of a data directory (compat/behaviour.md, stage H).
+const (
+	NoAccess   Directory = iota // it cannot be read
+	Empty                       // missing, or nothing in it that counts
+	Data                        // a control file is there
+	HalfCopied                  // files, but no control file
+)
+
+// Role is PostgreSQL's own answer to the question whether it is in recovery.
+type Role int
+
+// A server that does not answer has no known role.
+const (
+	RoleUnknown Role = iota
+	Primary
+	Standby
+)
+
+// Server is what this node's PostgreSQL looked like.
+type Server struct {
+	Directory  Directory
+	Unfinished Work // what was cut off in the middle of this directory, NoWork if nothing
+	SystemID   string
+	Running    bool // a postmaster is alive
+	Answering  bool // and it answered this pass's query
+	Starting   bool // and it answered that it does not take connections yet
+	Role       Role // as answered; as known last while it does not answer
+
+	// End is how far the log goes. Running: flushed by a primary, the larger of
+	// received and replayed of a standby. Down: what the control file vouches
+	// for; of a primary that was shut down cleanly one byte into its shutdown
+	// checkpoint, so that whoever has the record contains it.
+	End wal.Point
+
+	Received  wal.LSN
+	Replayed  wal.LSN
+	Streaming bool
+	Archive   bool // not streaming, but fed from the archive
+
+	WasPrimary bool // down: it ran as a primary last
+	Clean      bool // down: it was shut down in order
+
+	Upstream           Upstream // whom its configuration says to follow
+	Slots              []Slot
+	CheckpointTimeline wal.Timeline // timeline of the last checkpoint in the control file
+	History            wal.History  // of this server's own timeline, as its pg_wal has it
+	HistoryTime        string       // when that history file was written, ISO 8601
+	CanRewind          bool         // checksums or wal_log_hints are on, and the tool runs
+
+	PendingRestart map[string]cluster.Change
+}
+
+// Upstream is a server to stream from. The zero value is nobody.
+type Upstream struct {
+	Member   string
+	Host     string
+	Port     int
+	Database string
+	Slot     string // empty: without a slot
+}
+
+// Slot is a physical replication slot of this server.
+type Slot struct {
+	Name    string
+	Active  bool
+	Restart wal.LSN // 0: it keeps nothing
+	Foreign bool    // logical: none of ours
+	HasXmin bool
+	Lost    bool // wal_status says that its log is gone
+}
+
+// Work is long work on the server. One at a time is under way.
+type Work int
+
+// The kinds of work.
+const (
+	NoWork Work = iota
+	Bootstrapping
+	Copying   // base backup
+	Rewinding // pg_rewind
+	StartingPrimary
+	StartingStandby
+	Promoting
+	StoppingServer
+)
+
+// Purpose is why the server is being stopped, which decides what happens to the
+// leader key meanwhile.
+type Purpose int
+
+// The purposes of a stop.
+const (
+	ForNothing  Purpose = iota
+	ForHandOver         // switchover: the key is released when a candidate has everything
+	ForAgentEnd         // the agent ends: likewise
+	ForDemotion         // the right to write is ending; the key is left alone
+	ForRepair           // rewind or copy follows
+)
+
+// Job is the work under way.
+type Job struct {
+	Work     Work
+	Purpose  Purpose
+	Running  time.Duration // since it began
+	Upstream Upstream
+	Progress string // for people: "42%"
+
+	// Shutdown is set during a stop as soon as the control file holds the
+	// shutdown checkpoint; the postmaster may still live, draining its archive.
+	Shutdown wal.Point
+}
+
+// Finished is the outcome of the work that ended last. The zero value: none yet.
+type Finished struct {
+	Count    int // how many works have ended in this agent's life
+	Work     Work
+	Purpose  Purpose
+	Failed   bool
+	Ago      time.Duration
+	Shutdown wal.Point // of a stop: its shutdown checkpoint
+
+	// Hopeless is set when trying again would fail again, the other side being well.
+	Hopeless bool
+
+	// Optime is the position to leave behind in the status key: that of the
+	// shutdown checkpoint, or of the WAL switch just before it (B-137).
+	Optime wal.LSN
+}
+
+// Peers are the answers of the other members' agents to one round of questions.
+type Peers struct {
+	Asked   bool
+	Age     time.Duration // since the round was begun
+	Answers []Peer        // sorted by name
+}
+
+// Peer is one answer. A peer that did not answer is Silent, and only that.
+type Peer struct {
+	Name           string
+	Silent         bool
+	Primary        bool // it is not in recovery
+	End            wal.Point
+	Nofailover     bool
+	Priority       int
+	WatchdogFailed bool
+}
+
+// LeaderLog is what the leader's server said of its log over a replication
+// connection. It is what tells whether this server can follow it.
+type LeaderLog struct {
+	Leader   string // empty: not read yet
+	Age      time.Duration
+	Failed   bool // it could not be read
+	Primary  bool // it was not in recovery
+	SystemID string
+	History  wal.History
+}
+
+// Memory is what the agent remembers of its own doings. All of it is lost when
+// the agent restarts, and every decision must be safe without it.
+type Memory struct {
+	Awake      time.Duration // since the agent started
+	Released   time.Duration // since this node gave up the leader key by itself; 0: never
+	Crashed    bool          // the server died under this agent's eyes
+	BornHere   int64         // revision of the initialize key that this agent created; 0: none
+	RewindLost bool          // the last rewind failed while the leader was reachable
+	MemberAge  time.Duration // since the member key was put; very long if never
+	StatusAge  time.Duration // since the status key was put; very long if never
+
+	// Seen is how long ago each slot's member was last in the view (leader only).
+	Seen map[string]time.Duration
+}

@@ -1,0 +1,193 @@
+package ha
+
+import (
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// Plan is what to do, in order, why, and when to look again at the latest. The
+// agent stops at the first action that fails and observes anew.
+type Plan struct {
+	Why       Reason
+	Do        []Action
+	LookAgain time.Duration // 0: at once
+}
+
+// Action is one thing to do: data, never a function, so that a test of a
+// decision needs no fake.
+type Action interface{ action() }
+
+// Actions on the store. Each is one conditional transaction.
+type (
+	// Renew extends this node's lease, or gets a new one.
+	Renew struct{}
+
+	// Acquire takes the leader key if nobody has it.
+	Acquire struct{}
+
+	// Reclaim puts the leader key, still ours by name, under our present lease.
+	Reclaim struct{}
+
+	// Release gives up the leader key, after writing the last position where it
+	// is known (Optime 0: leave the status as it is).
+	Release struct{ Optime wal.LSN }
+
+	// PutMember publishes this node's member key.
+	PutMember struct{ Member cluster.Member }
+
+	// PutStatus writes the status key, if the leader key is still ours.
+	PutStatus struct{ Status cluster.Status }
+
+	// PutHistory writes the history key, if the leader key is still ours.
+	PutHistory struct{ History cluster.History }
+
+	// PutConfig restores a lost dynamic configuration, if the leader key is ours.
+	PutConfig struct{ Document map[string]any }
+
+	// ClearFailover takes back a request, if it is still the one that was seen.
+	ClearFailover struct{ Modified int64 }
+
+	// RaceInitialize creates the empty initialize key: who succeeds may create
+	// the cluster (S5).
+	RaceInitialize struct{}
+
+	// AdoptInitialize writes this server's system identifier where there is none,
+	// if the initialize key is still as it was seen (Modified 0: absent).
+	AdoptInitialize struct {
+		SystemID string
+		Modified int64
+	}
+
+	// Found ends the creation of the cluster: system identifier, configuration
+	// and leader key in one transaction, if the initialize key is still ours.
+	Found struct {
+		SystemID string
+		Modified int64
+	}
+
+	// Unfound takes back the initialize key after a creation that failed.
+	Unfound struct{ Modified int64 }
+
+	// Reread fetches the view from the store's leader.
+	Reread struct{}
+)
+
+// Quick actions on this node's server and on the others.
+type (
+	// AskPeers asks the agents of these members where they stand.
+	AskPeers struct{ Members []cluster.Member }
+
+	// ReadLog asks the leader's server for its timeline history.
+	ReadLog struct{ From Upstream }
+
+	// Follow changes whom a running standby follows, without a restart.
+	Follow struct{ Upstream Upstream }
+
+	// CreateSlot, DropSlot and AdvanceSlot keep the slots of the members.
+	CreateSlot  struct{ Name string }
+	DropSlot    struct{ Name string }
+	AdvanceSlot struct {
+		Name string
+		To   wal.LSN
+	}
+
+	// Checkpoint puts the new timeline into the control file, in the background.
+	Checkpoint struct{}
+
+	// ApplyConfig gives the dynamic configuration of that revision to the server.
+	ApplyConfig struct {
+		Document map[string]any
+		Modified int64
+	}
+
+	// MoveAside renames the directory of a creation that failed.
+	MoveAside struct{}
+
+	// KillServer sends SIGKILL to the whole server: it may run not one more
+	// instruction. Work under way ends by that.
+	KillServer struct{}
+
+	// CancelJob ends the work under way. A server that it was starting is killed.
+	CancelJob struct{}
+
+	// Quit ends the agent. An empty Fault is a clean end.
+	Quit struct{ Fault string }
+)
+
+// StopMode is how a server is stopped, in PostgreSQL's words (pg_ctl(1)).
+type StopMode int
+
+// Fast lets the shutdown checkpoint reach the standbys; Immediate writes none.
+const (
+	Fast StopMode = iota
+	Immediate
+)
+
+// Long work on this node's server: it begins and the pass goes on.
+type (
+	// Bootstrap runs initdb and makes the roles.
+	Bootstrap struct{}
+
+	// BaseBackup copies the upstream's data directory. Wipe permits the removal
+	// of what is there; S4 is checked where it is set.
+	BaseBackup struct {
+		From Upstream
+		Wipe bool
+	}
+
+	// Rewind runs pg_rewind against the upstream.
+	Rewind struct{ From Upstream }
+
+	// StartPrimary starts the server where it left off, on its own timeline.
+	StartPrimary struct{}
+
+	// StartStandby starts the server in recovery.
+	StartStandby struct{ Upstream Upstream }
+
+	// Promote ends recovery and begins a new timeline.
+	Promote struct{}
+
+	// Stop stops the server. With Within set, it is killed when it takes longer.
+	Stop struct {
+		Mode       StopMode
+		For        Purpose
+		Checkpoint bool // before the stop, while clients still write
+		Within     time.Duration
+	}
+)
+
+func (Renew) action()           {}
+func (Acquire) action()         {}
+func (Reclaim) action()         {}
+func (Release) action()         {}
+func (PutMember) action()       {}
+func (PutStatus) action()       {}
+func (PutHistory) action()      {}
+func (PutConfig) action()       {}
+func (ClearFailover) action()   {}
+func (RaceInitialize) action()  {}
+func (AdoptInitialize) action() {}
+func (Found) action()           {}
+func (Unfound) action()         {}
+func (Reread) action()          {}
+func (AskPeers) action()        {}
+func (ReadLog) action()         {}
+func (Follow) action()          {}
+func (CreateSlot) action()      {}
+func (DropSlot) action()        {}
+func (AdvanceSlot) action()     {}
+func (Checkpoint) action()      {}
+func (ApplyConfig) action()     {}
+func (MoveAside) action()       {}
+func (KillServer) action()      {}
+func (CancelJob) action()       {}
+func (Quit) action()            {}
+func (Bootstrap) action()       {}
+func (BaseBackup) action()      {}
+func (Rewind) action()          {}
+func (StartPrimary) action()    {}
+func (StartStandby) action()    {}
+func (Promote) action()         {}
+func (Stop) action()            {}

@@ -1,0 +1,193 @@
+package ha
+
+import (
+	"strings"
+	"time"
+
+	"matriarch/internal/cluster"
+)
+
+// race decides for a running server in a cluster without a leader. Every member
+// judges itself; several may find that they qualify, and the store lets one have
+// the key (section 2 of compat/behaviour.md).
+func race(o Observation) Plan {
+	s, request := o.Store.Settings, o.Store.View.Failover
+	switch {
+	case !o.Server.Answering:
+		return wait(Steady, soon) // starting, or too busy to say
+	case s.Pause:
+		return racePaused(o)
+	case o.Server.Role == Primary:
+		if o.Server.End.Timeline < o.Store.View.Timeline() { // B-105: somebody was promoted since
+			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
+		}
+		return do(RaceRetaken, Acquire{})
+	case o.Me.Tags.Nofailover(), o.excluded(): // S6
+		return wait(RaceExcluded, s.LoopWait)
+	case request.Requested():
+		return raceRequested(o)
+	default:
+		return raceOpen(o, o.opponents(), true)
+	}
+}
+
+// racePaused lets a running primary keep the lead, and a standby take it only
+// when it was asked for by name (B-102 to B-106).
+func racePaused(o Observation) Plan {
+	f := o.Store.View.Failover
+	if o.Server.Role == Primary || f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() {
+		return do(RaceWon, Acquire{})
+	}
+	return wait(Paused, o.Store.Settings.LoopWait)
+}
+
+// excluded reports the memberships that a candidate needs: that of the failsafe
+// map (B-111) and, in synchronous mode, that of the sync key (B-112, S2).
+func (o Observation) excluded() bool {
+	v, s := o.Store.View, o.Store.Settings
+	if _, listed := v.Failsafe[o.Me.Name]; s.Failsafe && len(v.Failsafe) > 0 && !listed {
+		return true
+	}
+	return o.syncActive() && s.Synchronous == "on" && !v.Sync.Includes(o.Me.Name)
+}
+
+// syncActive reports that synchronous mode is configured and a leader has said in
+// the sync key that it is in force (B-401).
+func (o Observation) syncActive() bool {
+	return o.Store.Settings.Synchronous != "" && o.Store.View.Sync.Leader != ""
+}
+
+// raceRequested is the race while somebody asked for a switchover or a failover
+// (2.4 of compat/behaviour.md).
+func raceRequested(o Observation) Plan {
+	s, f := o.Store.Settings, o.Store.View.Failover
+	if o.syncActive() && f.Switchover() && !o.Store.View.Sync.Includes(o.Me.Name) { // B-108
+		return wait(RaceExcluded, s.LoopWait)
+	}
+	if f.Candidate == o.Me.Name {
+		return do(RaceWon, Acquire{}) // B-115: it was asked for by name
+	}
+	rivals := o.candidates(false)
+	if f.Candidate != "" || f.Leader == o.Me.Name {
+		if plan, ok := askedNow(o, rivals, RaceAsking); !ok {
+			return plan
+		}
+	}
+	if f.Candidate != "" {
+		for _, p := range o.Peers.Answers {
+			if p.Name == f.Candidate && !p.Silent && !p.Nofailover && !p.WatchdogFailed {
+				return wait(RaceLeftToCandidate, s.LoopWait) // B-118
+			}
+		}
+	}
+	if f.Leader == o.Me.Name { // B-145: I stepped down for another
+		if o.failoverPossible(o.candidates(true), 0) {
+			return wait(RaceLeftToCandidate, 10*soon)
+		}
+		return do(RaceWon, Acquire{})
+	}
+	return raceOpen(o, o.opponents(), false)
+}
+
+// opponents are the members whose word counts in a race: in synchronous mode only
+// those of the sync key (B-113), else all that can be asked.
+func (o Observation) opponents() []cluster.Member {
+	var out []cluster.Member
+	for _, m := range o.Store.View.Members {
+		voter := o.syncActive() && o.Store.View.Sync.Includes(m.Name)
+		switch {
+		case m.Name == o.Me.Name, m.APIURL == "":
+		case o.syncActive() && !voter:
+		case m.Tags.Nofailover() && !voter: // B-124
+		default:
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// raceOpen compares this member with the others. All answers belong to one round
+// of questions, begun after the leader was lost, and positions are compared with
+// their timelines, so that two candidates cannot each believe the other ahead.
+func raceOpen(o Observation, opponents []cluster.Member, lagCounts bool) Plan {
+	s, v := o.Store.Settings, o.Store.View
+	switch {
+	case lagCounts && behind(o.Server.End.LSN, v.Status.Optime) > s.MaximumLagOnFailover: // B-121, S6
+		return wait(RaceBehind, s.LoopWait)
+	case s.CheckTimeline && o.Server.End.Timeline < v.Timeline(): // B-122
+		return wait(RaceBehind, s.LoopWait)
+	}
+	if plan, ok := askedNow(o, opponents, RaceAsking); !ok {
+		return plan
+	}
+	if why, ok := o.fittest(); !ok {
+		return wait(why, 10*soon)
+	}
+	return do(RaceWon, Acquire{})
+}
+
+// fittest judges the answers (B-127 to B-135).
+func (o Observation) fittest() (Reason, bool) {
+	sync := o.Store.View.Sync
+	quorum := o.syncActive() && o.Store.Settings.Synchronous == "quorum"
+	votes, ahead := -1, 0
+	if quorum && sync.Includes(o.Me.Name) {
+		votes = 0
+	}
+	for _, p := range o.Peers.Answers {
+		former := o.syncActive() && strings.EqualFold(p.Name, sync.Leader)
+		voter := quorum && sync.Includes(p.Name)
+		switch {
+		case p.Silent, p.Nofailover, p.WatchdogFailed: // B-127: cannot block, cannot vote
+		case p.Primary:
+			return RacePrimaryAlive, false // B-128
+		case o.isAhead(p) && !former:
+			return RaceOutranked, false // B-129
+		case o.isAhead(p):
+			ahead++ // B-130
+		case p.End.LSN == o.Server.End.LSN && p.Priority > o.Me.Tags.FailoverPriority() && !former && (!quorum || voter):
+			return RaceOutranked, false // B-131
+		case voter && p.End.LSN > 0:
+			votes++ // B-132
+		}
+	}
+	if quorum && votes < sync.Quorum && !(ahead == 0 && strings.EqualFold(sync.Leader, o.Me.Name)) {
+		return RaceOutranked, false // B-135
+	}
+	return RaceWon, true
+}
+
+// isAhead compares positions with their timelines where both are known.
+func (o Observation) isAhead(p Peer) bool {
+	mine := o.Server.End
+	if p.End.Timeline == 0 || mine.Timeline == 0 {
+		return p.End.LSN > mine.LSN
+	}
+	return p.End.Compare(mine) > 0
+}
+
+// answersFresh is how long a round of answers may be used.
+const answersFresh = time.Second
+
+// askedNow makes sure that these members have been asked, after the leader was
+// lost where there is none, and a moment ago at most.
+func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) {
+	fresh := o.Peers.Asked && o.Peers.Age < answersFresh &&
+		(o.Leadership() != Nobody || o.Peers.Age <= o.Store.Leaderless)
+	for _, m := range members {
+		fresh = fresh && o.Peers.has(m.Name)
+	}
+	if fresh || len(members) == 0 {
+		return Plan{}, true
+	}
+	return do(why, AskPeers{Members: members}), false
+}
+
+func (p Peers) has(name string) bool {
+	for _, a := range p.Answers {
+		if a.Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,124 @@
+package ha
+
+// Reason is why a plan is as it is. Log, API and tests read the same one.
+type Reason int
+
+// The reasons, in the order in which Decide can come to them.
+const (
+	Steady Reason = iota
+	Leading
+	Following
+	NoLease
+	StoreAway
+	StoreAwayTooLong
+	LeaseMoved
+	GripLost
+	Overtaken
+	NotOurCluster
+	RunsAsStandbyAlone
+	Busy
+	BusyStartTooSlow
+	HandingOver
+	HandedOver
+	AgentEnding
+	AgentEnded
+	DirectoryUnreadable
+	CreatingCluster
+	ClusterCreated
+	CreationFailed
+	WaitingForCreation
+	WaitingForLeader
+	Cloning
+	ClonePaused
+	HalfWritten
+	AdoptingCluster
+	CrashRestart
+	CrashHandedOn
+	StartFailed
+	StartAlone
+	RejoinReading
+	RejoinStreaming
+	RejoinRewinding
+	RejoinCloning
+	RejoinWaitsForCheckpoint
+	RejoinImpossible
+	Forked
+	RaceAsking
+	RaceWon
+	RaceRetaken
+	RaceExcluded
+	RaceBehind
+	RaceOutranked
+	RacePrimaryAlive
+	RaceLeftToCandidate
+	RaceStaleTimeline
+	Promotion
+	RequestAsking
+	RequestRefused
+	RequestScheduled
+	ChangingUpstream
+	Paused
+	PausedReleasing
+	Unsupported
+)
+
+var reasonText = map[Reason]string{
+	Steady:                   "nothing to do",
+	Leading:                  "leading",
+	Following:                "following the leader",
+	NoLease:                  "getting a lease",
+	StoreAway:                "the store is out of reach; the lease still holds",
+	StoreAwayTooLong:         "the store is out of reach and the lease is ending: stopping before another member may take over",
+	LeaseMoved:               "the leader key is ours under an earlier lease: moving it to the present one",
+	GripLost:                 "the lease could not be renewed in time: stopping before another member may take over",
+	Overtaken:                "another member holds the leader key: this primary is killed",
+	NotOurCluster:            "the data directory belongs to another cluster",
+	RunsAsStandbyAlone:       "the server is a standby of a cluster that the store does not know: start the agent beside the primary first",
+	Busy:                     "work is under way",
+	BusyStartTooSlow:         "the primary takes longer to start than primary_start_timeout: handing over",
+	HandingOver:              "switchover: stopping",
+	HandedOver:               "switchover: waiting for the new leader",
+	AgentEnding:              "the agent ends: stopping the server",
+	AgentEnded:               "the agent has ended",
+	DirectoryUnreadable:      "the data directory cannot be read",
+	CreatingCluster:          "creating the cluster",
+	ClusterCreated:           "the cluster is created",
+	CreationFailed:           "creating the cluster failed",
+	WaitingForCreation:       "another member is creating the cluster",
+	WaitingForLeader:         "waiting for a leader",
+	Cloning:                  "copying the leader's data",
+	ClonePaused:              "the last copy failed; waiting before the next try",
+	HalfWritten:              "the data directory is half written and may not be removed: remove it to have it copied anew",
+	AdoptingCluster:          "giving the store the system identifier of this server",
+	CrashRestart:             "the primary is down: restarting it in place",
+	CrashHandedOn:            "the primary is down: handing over",
+	StartFailed:              "the server could not be started; waiting before the next try",
+	StartAlone:               "starting without an upstream",
+	RejoinReading:            "asking the leader for its timeline history",
+	RejoinStreaming:          "the leader's history contains ours: streaming from it",
+	RejoinRewinding:          "our log has forked off: rewinding",
+	RejoinCloning:            "our log has forked off and cannot be rewound: copying anew",
+	RejoinWaitsForCheckpoint: "waiting for the leader's checkpoint after its promotion",
+	RejoinImpossible:         "our log has forked off, and neither pg_rewind nor the removal of the data directory is possible or allowed: reinitialize this member",
+	Forked:                   "our log has forked off the leader's: stopping to repair",
+	RaceAsking:               "no leader: asking the other members",
+	RaceWon:                  "no leader and none better: taking the lead",
+	RaceRetaken:              "running as primary with the leader key gone: taking it again",
+	RaceExcluded:             "no leader, and this member may not lead",
+	RaceBehind:               "no leader, and this member is too far behind",
+	RaceOutranked:            "no leader, and another member is ahead",
+	RacePrimaryAlive:         "no leader key, but another member still runs as primary",
+	RaceLeftToCandidate:      "no leader: leaving it to the requested candidate",
+	RaceStaleTimeline:        "running as primary on an old timeline: stopping",
+	Promotion:                "elected: promoting",
+	RequestAsking:            "switchover requested: asking the candidates",
+	RequestRefused:           "the requested switchover is not possible: clearing the request",
+	RequestScheduled:         "a switchover is scheduled",
+	ChangingUpstream:         "changing the upstream",
+	Paused:                   "paused: hands off",
+	PausedReleasing:          "paused, and this leader is not a running primary: giving up the leader key",
+	Unsupported:              "the configuration asks for a standby cluster, which this version does not run",
+}
+
+// String says the reason in words.
+func (r Reason) String() string { return reasonText[r] }

@@ -1,0 +1,148 @@
+package ha
+
+import (
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// request is the leader's side of a switchover or failover that a person asked
+// for (B-660 to B-671). ok is false when there is nothing to do about it now.
+func request(o Observation) (Plan, bool) {
+	s, f := o.Store.Settings, o.Store.View.Failover
+	clear := do(RequestRefused, ClearFailover{Modified: f.Modified})
+	at, scheduled, err := f.Scheduled()
+	switch {
+	case err != nil:
+		return clear, true // B-670: nobody can tell when
+	case scheduled && s.Pause:
+		return Plan{}, false // B-511
+	case scheduled && at.Sub(o.Now) > 0:
+		plan := wait(RequestScheduled, min(at.Sub(o.Now), s.LoopWait))
+		plan.Do = o.leaderRecords()
+		return keepSlots(o, plan), true
+	case scheduled && o.Now.Sub(at) > s.LoopWait*3/2:
+		return clear, true
+	case f.Leader != "" && f.Leader != o.Me.Name, f.Candidate == o.Me.Name, s.Pause && f.Candidate == "":
+		return clear, true // B-662
+	}
+	candidates := o.candidates(false)
+	if len(candidates) == 0 {
+		return clear, true
+	}
+	if plan, ok := askedNow(o, candidates, RequestAsking); !ok {
+		return plan, true
+	}
+	if !o.failoverPossible(candidates, 0) {
+		return clear, true
+	}
+	// The checkpoint is written while clients still write; the one of the
+	// shutdown then has little left to do.
+	return do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true}), true
+}
+
+// candidates are the members that could take over (B-140). Without the one that
+// was asked for by name when it has proved unfit.
+func (o Observation) candidates(withoutNamed bool) []cluster.Member {
+	f, sync := o.Store.View.Failover, o.Store.View.Sync
+	manual := f.Candidate != "" && !f.Switchover()
+	var out []cluster.Member
+	for _, m := range o.Store.View.Members {
+		switch {
+		case m.Name == o.Me.Name, m.APIURL == "", m.Tags.Nofailover():
+		case f.Candidate != "" && !withoutNamed && m.Name != f.Candidate:
+		case f.Candidate != "" && withoutNamed && m.Name == f.Candidate:
+		case o.syncActive() && !manual && !sync.Includes(m.Name):
+		default:
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// failoverPossible reports that at least one of the members answered and could
+// take over: not too far behind, or, once the shutdown position is known, not
+// behind it at all (B-141, S6).
+func (o Observation) failoverPossible(members []cluster.Member, shutdown wal.LSN) bool {
+	s, v := o.Store.Settings, o.Store.View
+	for _, m := range members {
+		for _, p := range o.Peers.Answers {
+			switch {
+			case p.Name != m.Name, p.Silent, p.Nofailover, p.WatchdogFailed:
+			case s.CheckTimeline && p.End.Timeline < v.Timeline():
+			case shutdown > 0 && p.End.LSN <= shutdown: // it lacks the checkpoint's record
+			case shutdown == 0 && behind(p.End.LSN, v.Status.Optime) > s.MaximumLagOnFailover:
+			default:
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// busy decides while long work is under way: nothing that would get in its way.
+func busy(o Observation) Plan {
+	s := o.Store.Settings
+	switch {
+	case o.Job.Work == StoppingServer:
+		return stopping(o)
+	case o.Leadership() == Nobody && o.mayWrite() && !s.Pause:
+		return do(RaceRetaken, Acquire{}) // the key went away under a promotion or a start
+	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Job.Running > s.PrimaryStartTimeout:
+		candidates := o.candidates(false)
+		if plan, ok := askedNow(o, candidates, BusyStartTooSlow); !ok {
+			return plan
+		}
+		if o.failoverPossible(candidates, 0) {
+			return do(BusyStartTooSlow, CancelJob{}) // B-032; then the key is released
+		}
+	}
+	return wait(Busy, s.LoopWait)
+}
+
+// stopping releases the key during a hand-over as soon as a candidate has the
+// shutdown checkpoint: the log is closed, so nothing can be acknowledged any more
+// however long the archive takes to drain (B-153).
+func stopping(o Observation) Plan {
+	why := Busy
+	switch o.Job.Purpose {
+	case ForHandOver:
+		why = HandingOver
+	case ForAgentEnd:
+		why = AgentEnding
+	default:
+		return wait(Busy, o.Store.Settings.LoopWait)
+	}
+	if o.Job.Shutdown.LSN == 0 || o.Leadership() != Ours {
+		return wait(why, o.Store.Settings.LoopWait)
+	}
+	candidates := o.candidates(false)
+	if o.failoverPossible(candidates, o.Job.Shutdown.LSN) {
+		return do(why, Release{Optime: o.Job.Shutdown.LSN})
+	}
+	if len(candidates) > 0 && (!o.Peers.Asked || o.Peers.Age > soon) {
+		return do(why, AskPeers{Members: candidates})
+	}
+	return wait(why, soon/2)
+}
+
+// end brings the node to rest because its agent was told to end (B-744 to B-747).
+func end(o Observation) Plan {
+	switch {
+	case o.Store.Settings.Pause:
+		return do(AgentEnded, Quit{}) // B-507: PostgreSQL and the key are left alone
+	case o.Job.Work == StoppingServer:
+		return stopping(o)
+	case o.Job.Work != NoWork:
+		return Plan{Why: AgentEnding, Do: []Action{CancelJob{}}, LookAgain: time.Second}
+	case o.Server.Running:
+		return do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: o.Server.Role == Primary && o.Server.Answering})
+	case o.Leadership() == Ours && o.Last.Work == StoppingServer && !o.Last.Failed:
+		return do(AgentEnding, Release{Optime: o.Last.Optime})
+	case o.Leadership() == Ours:
+		return do(AgentEnding, Release{})
+	default:
+		return do(AgentEnded, Quit{})
+	}
+}

@@ -1,0 +1,114 @@
+package ha
+
+import "matriarch/internal/cluster"
+
+// undirected decides for a node without a usable data directory: create the
+// cluster, copy it from the leader, or wait (B-045 to B-050, B-790 to B-793).
+func undirected(o Observation) Plan {
+	s := o.Store.Settings
+	switch {
+	case o.Server.Running: // the directory went away under the server, or was never whole
+		return do(HalfWritten, KillServer{})
+	case o.Leadership() == Ours:
+		return do(StartFailed, Release{})
+	case o.Server.Directory == NoAccess:
+		return wait(DirectoryUnreadable, s.LoopWait)
+	case s.Pause:
+		return wait(Paused, s.LoopWait)
+	case o.Server.Unfinished == Bootstrapping:
+		return abandon(o)
+	case o.Leadership() == Theirs:
+		return copyFromLeader(o)
+	}
+	initialize := o.Store.View.Initialize
+	switch {
+	case initialize.Bootstrapping() && o.Memory.BornHere == initialize.Modified:
+		return do(CreationFailed, Unfound{Modified: initialize.Modified}) // created, but never begun
+	case initialize.Bootstrapping():
+		return wait(WaitingForCreation, s.LoopWait)
+	case initialize.Present || !o.Me.MayBootstrap || o.Me.Tags.Nofailover() || o.Server.Directory != Empty:
+		return wait(WaitingForLeader, s.LoopWait)
+	default:
+		return do(CreatingCluster, RaceInitialize{}, Bootstrap{}) // S5: one of us wins the key
+	}
+}
+
+// abandon puts aside the remains of a creation that failed, or that an earlier
+// life of this agent was killed in: the next try finds a clean state.
+func abandon(o Observation) Plan {
+	actions := []Action{MoveAside{}}
+	if i := o.Store.View.Initialize; i.Bootstrapping() {
+		actions = append([]Action{Unfound{Modified: i.Modified}}, actions...)
+	}
+	if o.Last.Work == Bootstrapping { // B-808; the supervisor starts us again
+		actions = append(actions, Quit{Fault: "creating the cluster failed: see the log above; the directory was moved aside"})
+	}
+	return do(CreationFailed, actions...)
+}
+
+// copyFromLeader fills the directory with a base backup. What is in it may be
+// removed only where it is the rest of our own copy, or the configuration says
+// so, and never unless the leader is of the same cluster and running (S4).
+func copyFromLeader(o Observation) Plan {
+	s := o.Store.Settings
+	removable := o.Server.Directory == Empty || o.Server.Unfinished == Copying ||
+		o.Server.Unfinished == Rewinding && (o.Me.RemoveOnDiverged || o.Me.RemoveOnRewindFailure)
+	if !removable {
+		return wait(HalfWritten, s.LoopWait)
+	}
+	return clone(o, Cloning)
+}
+
+// clone begins a base backup once the leader is known to be the right one.
+func clone(o Observation, why Reason) Plan {
+	if o.Last.Work == Copying && o.Last.Failed && o.Last.Ago < o.Store.Settings.LoopWait {
+		return wait(ClonePaused, o.Store.Settings.LoopWait-o.Last.Ago)
+	}
+	if plan, ok := knowLog(o); !ok {
+		return plan
+	}
+	switch {
+	case o.Log.Failed, !o.Log.Primary:
+		return wait(WaitingForLeader, soon)
+	case o.Log.SystemID != o.Store.View.Initialize.SystemID():
+		return wait(WaitingForLeader, o.Store.Settings.LoopWait) // S4: not our cluster
+	}
+	return do(why, BaseBackup{From: o.copySource(), Wipe: true})
+}
+
+// copySource is a running member that is tagged as a source of copies, else the
+// leader (B-840). With several, the first by name: the choice is the same on
+// every node and a person can foresee it.
+func (o Observation) copySource() Upstream {
+	for _, m := range o.Store.View.Members {
+		_, _, ok := m.Address()
+		if ok && m.Tags.Clonefrom() && m.State == cluster.StateRunning && m.Name != o.Me.Name && m.Name != o.Store.View.Leader.Name {
+			return upstream(m, "")
+		}
+	}
+	leader, _ := o.Store.View.LeaderMember()
+	return upstream(leader, "")
+}
+
+// uninitialized decides for a node with data in a cluster that has no identity
+// and no leader yet (B-054, B-055, B-805, B-815, B-816).
+func uninitialized(o Observation) Plan {
+	initialize := o.Store.View.Initialize
+	switch {
+	case o.Store.Settings.Pause:
+		return wait(Paused, o.Store.Settings.LoopWait)
+	case o.Server.Running && !o.Server.Answering:
+		return wait(Steady, soon)
+	case o.Server.Running && o.Server.Role == Primary && initialize.Bootstrapping() && o.Memory.BornHere == initialize.Modified:
+		return do(ClusterCreated, Found{SystemID: o.Server.SystemID, Modified: initialize.Modified})
+	case o.Server.Running && o.Server.Role == Standby && o.Last.Work == NoWork:
+		return do(RunsAsStandbyAlone, Quit{Fault: "this server runs as a standby, and the store knows no such cluster: " +
+			"start the agent beside the primary first"})
+	case !cluster.ValidSystemID(o.Server.SystemID):
+		return wait(HalfWritten, o.Store.Settings.LoopWait) // B-050
+	case o.Server.Running && o.Server.Role == Standby:
+		return race(o) // the key was lost under a living cluster; the next leader writes it again
+	default:
+		return do(AdoptingCluster, AdoptInitialize{SystemID: o.Server.SystemID, Modified: initialize.Modified})
+	}
+}
