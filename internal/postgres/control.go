@@ -1,0 +1,120 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"matriarch/internal/postgres/conf"
+	"matriarch/internal/wal"
+)
+
+// Control reads pg_control through pg_controldata: all that a server tells that
+// is not running.
+func (s *Server) Control(ctx context.Context) (conf.ControlData, error) {
+	cfg := s.cfg()
+	run := s.tool(ctx, "pg_controldata", cfg.DataDir)
+	run.env = cLocale
+	text, err := run.output()
+	if err != nil {
+		return conf.ControlData{}, fmt.Errorf("read control data of %s: %w", cfg.DataDir, err)
+	}
+	data, err := conf.ParseControlData(text)
+	if err != nil {
+		return conf.ControlData{}, fmt.Errorf("read control data of %s: %w", cfg.DataDir, err)
+	}
+	return data, nil
+}
+
+// SystemID is the identifier that initdb gave the cluster.
+func (s *Server) SystemID(ctx context.Context) (string, error) {
+	data, err := s.Control(ctx)
+	return data.SystemIdentifier, err
+}
+
+// looksShutDown peeks at the state in pg_control without a fork, for a loop that
+// looks every few milliseconds. The head of the file is the same in all
+// supported versions (catalog/pg_control.h): the system identifier (8 bytes),
+// two versions (4 each), the state (4). It is a hint, to be confirmed by Control:
+// the file may be read while it is written.
+func looksShutDown(cfg Config) bool {
+	file, err := os.Open(cfg.data("global", "pg_control"))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	head := make([]byte, 20)
+	if _, err := io.ReadFull(file, head); err != nil {
+		return false
+	}
+	state := binary.NativeEndian.Uint32(head[16:])
+	return state == 1 || state == 2 // DB_SHUTDOWNED, DB_SHUTDOWNED_IN_RECOVERY
+}
+
+// ShutdownPosition is the position up to which a standby must have received to
+// have all of a primary that was shut down cleanly. It is the shutdown
+// checkpoint, except when that begins the segment after a switch record: a
+// standby never gets the new, almost empty segment, so the switch record counts.
+func (s *Server) ShutdownPosition(ctx context.Context) (wal.Point, error) {
+	data, err := s.Control(ctx)
+	if err != nil {
+		return wal.Point{}, err
+	}
+	if data.State != conf.StateShutDown {
+		return wal.Point{}, fmt.Errorf("find the shutdown position: the server was not shut down, it is %q", data.State)
+	}
+	last, err := s.record(ctx, data.Checkpoint)
+	if err == nil && strings.HasPrefix(last.description, "CHECKPOINT_SHUTDOWN") {
+		before, err := s.record(ctx, wal.Point{Timeline: data.Checkpoint.Timeline, LSN: last.previous})
+		if err == nil && before.manager == "XLOG" && strings.HasPrefix(before.description, "SWITCH") {
+			return wal.Point{Timeline: data.Checkpoint.Timeline, LSN: before.at}, nil
+		}
+	}
+	return data.Checkpoint, nil
+}
+
+// logRecord is one line of pg_waldump.
+type logRecord struct {
+	manager      string
+	at, previous wal.LSN
+	description  string
+}
+
+// record reads the log record that starts at a position.
+func (s *Server) record(ctx context.Context, at wal.Point) (logRecord, error) {
+	cfg := s.cfg()
+	run := s.tool(ctx, "pg_waldump", "--path="+cfg.data("pg_wal"), fmt.Sprintf("--timeline=%d", at.Timeline),
+		"--start="+at.LSN.String(), "--limit=1")
+	run.env = cLocale
+	text, err := run.output()
+	if err != nil {
+		return logRecord{}, fmt.Errorf("read the record at %s: %w", at, err)
+	}
+	return parseRecord(text)
+}
+
+// parseRecord reads "rmgr: XLOG  len (rec/tot): 114/114, tx: 0, lsn: 0/02000028,
+// prev 0/01FFFFE0, desc: CHECKPOINT_SHUTDOWN redo …" (pg_waldump.c,
+// XLogDumpDisplayRecord).
+func parseRecord(line string) (logRecord, error) {
+	var r logRecord
+	between := func(from, to string) string {
+		_, rest, _ := strings.Cut(line, from)
+		value, _, _ := strings.Cut(rest, to)
+		return strings.TrimSpace(value)
+	}
+	r.manager, _, _ = strings.Cut(between("rmgr:", "len"), " ")
+	_, description, found := strings.Cut(line, "desc: ")
+	r.description = strings.TrimSpace(description)
+	var err error
+	if r.at, err = wal.ParseLSN(between("lsn:", ",")); err != nil || !found {
+		return logRecord{}, fmt.Errorf("read a record of pg_waldump: %q", line)
+	}
+	if r.previous, err = wal.ParseLSN(between("prev ", ",")); err != nil {
+		return logRecord{}, fmt.Errorf("read a record of pg_waldump: %q", line)
+	}
+	return r, nil
+}

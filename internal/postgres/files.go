@@ -1,0 +1,261 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"matriarch/internal/durable"
+	"matriarch/internal/postgres/conf"
+)
+
+// retryIntervalDefault is wal_retrieve_retry_interval unless the user sets it. A
+// standby that lost its primary sleeps that long between two attempts, so
+// PostgreSQL's own 5 s are the time that it takes to find the new one. With a
+// restore_command every attempt runs a command, and the user's setting stays.
+const retryIntervalDefault = "200ms"
+
+// writeFiles makes the configuration files say what the server should run with,
+// as a standby or as a primary, and tells whether any of them changed.
+func (s *Server) writeFiles(ctx context.Context, standby bool) (bool, conf.Effective, error) {
+	s.files.Lock()
+	defer s.files.Unlock()
+	cfg := s.cfg()
+	effective, recovery, err := s.effective(ctx, cfg, standby)
+	if err != nil {
+		return false, effective, err
+	}
+	if err := keepBase(cfg); err != nil {
+		return false, effective, err
+	}
+	main := mainFile(cfg, effective.File, recovery)
+	s.judge(ctx, cfg, &main)
+	files := map[string]string{cfg.mainFile(): main.Render()}
+	// A file that the user's setting points away from is the user's own.
+	if cfg.PgHBA != nil && main.HBAFile != "" {
+		files[cfg.hbaFile()] = conf.Lines(cfg.PgHBA)
+	}
+	if cfg.PgIdent != nil && main.Ident != "" {
+		files[cfg.identFile()] = conf.Lines(cfg.PgIdent)
+	}
+	auto := cfg.data("postgresql.auto.conf")
+	if text, err := os.ReadFile(auto); err == nil {
+		if clean, changed := conf.SanitizeAuto(string(text)); changed {
+			files[auto] = clean
+		}
+	}
+	changed, err := s.writeAll(cfg, files)
+	return changed, effective, err
+}
+
+func (s *Server) writeAll(cfg Config, files map[string]string) (bool, error) {
+	any := false
+	for path, text := range files {
+		changed, err := writeIfChanged(path, []byte(text), fileMode(cfg, path))
+		if err != nil {
+			return any, err
+		}
+		if changed {
+			s.log.Info("configuration file written", "path", path)
+		}
+		any = any || changed
+	}
+	passwords, err := s.writePasswords()
+	return any || passwords, err
+}
+
+// effective resolves the parameters and the recovery settings.
+func (s *Server) effective(ctx context.Context, cfg Config, standby bool) (conf.Effective, map[string]string, error) {
+	var floor map[string]int64
+	if standby {
+		control, err := s.Control(ctx)
+		if err != nil {
+			return conf.Effective{}, nil, err
+		}
+		floor = control.Settings
+	}
+	fixed := conf.Fixed{ListenAddresses: cfg.ListenAddresses, Port: cfg.port(), ClusterName: cfg.Scope}
+	e := conf.Resolve(cfg.Parameters, fixed, floor)
+	s.mu.Lock()
+	s.raised = conf.Raised(cfg.Parameters, fixed, floor)
+	s.mu.Unlock()
+	if !standby {
+		return e, nil, nil
+	}
+	user := cfg.RecoveryConf
+	if len(e.Recovery) > 0 { // these replace the whole section (Patroni 4.1)
+		user = e.Recovery
+	}
+	recovery, err := s.recovery(cfg, user)
+	if _, set := cfg.parameter("wal_retrieve_retry_interval"); !set && recovery["restore_command"] == "" {
+		e.File["wal_retrieve_retry_interval"] = retryIntervalDefault
+	}
+	return e, recovery, err
+}
+
+// recovery is the standby's section. Until Follow has said whom to follow, what
+// the file says already stays: we may have adopted a server that streams.
+func (s *Server) recovery(cfg Config, user map[string]string) (map[string]string, error) {
+	major, err := s.DataMajor()
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	upstream := s.upstream
+	s.mu.Unlock()
+	if upstream != nil {
+		slot := ""
+		if cfg.UseSlots {
+			slot = upstream.Slot
+		}
+		return conf.StandbyRecovery(user, standbyConninfo(cfg, *upstream, major), slot, major), nil
+	}
+	text, err := os.ReadFile(cfg.mainFile())
+	if err == nil {
+		if section := conf.RecoverySection(string(text)); len(section) > 0 {
+			return section, nil
+		}
+	}
+	return conf.StandbyRecovery(user, "", "", major), nil
+}
+
+// mainFile puts postgresql.conf together.
+func mainFile(cfg Config, settings, recovery map[string]string) conf.Main {
+	main := conf.Main{Include: filepath.Base(cfg.baseFile()), Settings: maps.Clone(settings), Recovery: recovery,
+		HBAFile: cfg.hbaFile(), Ident: cfg.identFile()}
+	if cfg.CustomConf != "" {
+		main.Include = cfg.CustomConf
+	}
+	for name, value := range main.Settings {
+		lower := strings.ToLower(name)
+		switch lower {
+		case "hba_file":
+			main.HBAFile = ""
+		case "ident_file":
+			main.Ident = ""
+		default:
+			continue
+		}
+		if !filepath.IsAbs(value) {
+			main.Settings[name] = filepath.Join(cfg.configDir(), value)
+		}
+	}
+	return main
+}
+
+// keepBase renames the original postgresql.conf, once: from then on it is
+// included.
+func keepBase(cfg Config) error {
+	if cfg.CustomConf != "" {
+		return nil
+	}
+	if _, err := os.Lstat(cfg.baseFile()); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := durable.Rename(cfg.mainFile(), cfg.baseFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		// Nothing to include; an empty file keeps the include valid.
+		return durable.WriteFile(cfg.baseFile(), nil, fileMode(cfg, cfg.baseFile()))
+	}
+	return err
+}
+
+func writeIfChanged(path string, data []byte, mode fs.FileMode) (bool, error) {
+	old, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(old, data) {
+		return false, nil
+	}
+	return true, durable.WriteFile(path, data, mode)
+}
+
+// fileMode follows the data directory for files inside it: group readable if the
+// directory is. Others get what the umask leaves.
+func fileMode(cfg Config, path string) fs.FileMode {
+	inside := strings.HasPrefix(filepath.Clean(path), filepath.Clean(cfg.DataDir)+string(filepath.Separator))
+	if !inside {
+		return 0o666 &^ umask()
+	}
+	if info, err := os.Stat(cfg.DataDir); err == nil && info.Mode().Perm()&0o050 == 0o050 {
+		return 0o640
+	}
+	return 0o600
+}
+
+// umask reads the process's umask without changing it, which umask(2) cannot
+// (proc(5), /proc/PID/status).
+func umask() fs.FileMode {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0o077
+	}
+	for line := range strings.Lines(string(text)) {
+		if value, found := strings.CutPrefix(line, "Umask:"); found {
+			if mask, err := strconv.ParseUint(strings.TrimSpace(value), 8, 32); err == nil {
+				return fs.FileMode(mask)
+			}
+		}
+	}
+	return 0o077
+}
+
+// savedFiles are the configuration files whose copies travel inside the data
+// directory, so that a clone made by a tool that skips them is complete.
+func savedFiles(cfg Config) []string {
+	files := []string{cfg.mainFile()}
+	if cfg.CustomConf == "" {
+		files = append(files, cfg.baseFile())
+	}
+	for name, path := range map[string]string{"hba_file": cfg.hbaFile(), "ident_file": cfg.identFile()} {
+		if _, elsewhere := cfg.parameter(name); !elsewhere {
+			files = append(files, path)
+		}
+	}
+	return files
+}
+
+func (s *Server) saveFiles() {
+	cfg := s.cfg()
+	for _, path := range savedFiles(cfg) {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			copied := cfg.data(filepath.Base(path) + ".backup")
+			_, err = writeIfChanged(copied, text, fileMode(cfg, copied))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			s.log.Warn("configuration file not saved", "path", path, "err", err)
+		}
+	}
+}
+
+// restoreFiles brings back configuration files that a clone lacks.
+func (s *Server) restoreFiles() error {
+	cfg := s.cfg()
+	for _, path := range savedFiles(cfg) {
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		text, err := os.ReadFile(cfg.data(filepath.Base(path) + ".backup"))
+		if err != nil && path != cfg.identFile() {
+			continue
+		}
+		if err := durable.WriteFile(path, text, fileMode(cfg, path)); err != nil {
+			return fmt.Errorf("restore configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+// PendingRaise are the settings, as configured, that this standby could not be
+// started with because pg_control asks for more.
+func (s *Server) PendingRaise() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.raised)
+}

@@ -1,0 +1,156 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"matriarch/internal/postgres/conf"
+)
+
+// The ways in which a rewind can end short of success, for errors.Is.
+var (
+	// ErrSourceUnusable says that the source could not be reached or is not
+	// primary: nothing was changed, and it can be tried again.
+	ErrSourceUnusable = errors.New("the source cannot be rewound from now")
+	// ErrRewindRefused says that pg_rewind declined before it changed anything:
+	// for example there is no common ancestor, or log that it needs is gone.
+	ErrRewindRefused = errors.New("pg_rewind refused, nothing was changed")
+)
+
+// RewindPossible tells whether pg_rewind may be tried on this directory: it is
+// wished, the tool is there, and the pages can be told apart (by hint bits in
+// the log or by checksums).
+func (s *Server) RewindPossible(ctx context.Context) bool {
+	if !s.cfg().UsePgRewind {
+		return false
+	}
+	if _, err := s.tool(ctx, "pg_rewind", "--help").output(); err != nil {
+		return false
+	}
+	data, err := s.Control(ctx)
+	return err == nil && (data.WALLogHints || data.ChecksumVersion > 0)
+}
+
+// Rewind makes a diverged directory equal to source's, as a standby's. The
+// server must be stopped. Log that only this server has is archived first, since
+// the rewind removes it. On ErrSourceUnusable and ErrRewindRefused the directory
+// is as it was; after any other failure it is half written.
+func (s *Server) Rewind(ctx context.Context, source Upstream, progress func(string)) error {
+	if err := s.rewindPrepared(ctx, source); err != nil {
+		return fmt.Errorf("rewind from %s: %w", source.label(), err)
+	}
+	began := s.clock()
+	if err := s.begin(WorkRewind, source.label()); err != nil {
+		return fmt.Errorf("rewind from %s: %w", source.label(), err)
+	}
+	touched, err := s.pgRewind(ctx, source, progress)
+	if err != nil && !touched && ctx.Err() == nil {
+		err = errors.Join(fmt.Errorf("%w: %w", ErrRewindRefused, err), s.finish())
+	}
+	if err != nil {
+		return fmt.Errorf("rewind from %s: %w", source.label(), err)
+	}
+	if err := s.adoptCopy(); err != nil {
+		return fmt.Errorf("rewind from %s: %w", source.label(), err)
+	}
+	if err := s.finish(); err != nil {
+		return fmt.Errorf("rewind from %s: %w", source.label(), err)
+	}
+	s.log.Info("rewind is complete", "source", source.label(), "took", s.clock().Sub(began))
+	s.announce()
+	return nil
+}
+
+// rewindPrepared is all that comes before the directory's content changes.
+func (s *Server) rewindPrepared(ctx context.Context, source Upstream) error {
+	if err := s.Check(ctx); err != nil {
+		return err
+	}
+	if err := s.refuseHalfWritten(); err != nil {
+		return err
+	}
+	if p := s.current(); p != nil {
+		return fmt.Errorf("%w as process %d", ErrRunning, p.pid)
+	}
+	if err := s.clearLeftovers(ctx); err != nil {
+		return err
+	}
+	primary, err := s.IsPrimary(ctx, source)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrSourceUnusable, err)
+	case !primary:
+		return fmt.Errorf("%w: it is in recovery", ErrSourceUnusable)
+	}
+	s.archiveReady(ctx)
+	return s.recoverCleanly(ctx)
+}
+
+// recoverCleanly brings a crashed directory to a clean shutdown, which pg_rewind
+// asks for. It would do so itself, but not for a standby that crashed, and the
+// log that it is about to read could be recycled.
+func (s *Server) recoverCleanly(ctx context.Context) error {
+	data, err := s.Control(ctx)
+	if err != nil {
+		return err
+	}
+	if data.State == conf.StateShutDown || data.State == conf.StateShutDownInRecovery {
+		return nil
+	}
+	return s.CrashRecover(ctx)
+}
+
+// pgRewind runs the tool. It reports whether the target may have been touched:
+// pg_rewind says "need to copy" when it has all it needs to know, directly
+// before it begins to write (pg_rewind.c, main).
+func (s *Server) pgRewind(ctx context.Context, source Upstream, progress func(string)) (touched bool, err error) {
+	if err := s.withSource(source); err != nil {
+		return false, err
+	}
+	args, err := s.rewindArguments(ctx, source)
+	if err != nil {
+		return false, err
+	}
+	s.log.Info("rewind begins", "source", source.label(), "host", source.Host, "port", source.port())
+	run := s.tool(ctx, "pg_rewind", args...)
+	run.env = append(passEnvironment(s.cfg()), append(cLocale, "PGOPTIONS=-c statement_timeout=0")...)
+	err = run.follow(func(line string) {
+		touched = touched || strings.Contains(line, "need to copy") || percent.MatchString(line)
+		s.reportProgress("pg_rewind", line, progress)
+	})
+	// An interrupted run may have said its last word to nobody.
+	return touched || ctx.Err() != nil, err
+}
+
+// rewindArguments lets pg_rewind fetch log from the archive where there is a
+// restore_command and it can find it: it reads the configuration by itself, from
+// a directory of its own choice only since 15.
+func (s *Server) rewindArguments(ctx context.Context, source Upstream) ([]string, error) {
+	cfg := s.cfg()
+	major, err := s.binaryMajor(ctx)
+	if err != nil {
+		return nil, err
+	}
+	conninfo := toolConninfo(cfg, cfg.rewindUser(), source, major)
+	args := []string{"--target-pgdata=" + cfg.DataDir, "--source-server=" + conninfo, "--progress"}
+	outside := !sameDir(cfg.configDir(), cfg.DataDir) || filepath.Base(cfg.mainFile()) != "postgresql.conf"
+	if command, err := s.setting(ctx, "restore_command"); err == nil && command != "" && (major >= 15 || !outside) {
+		args = append(args, "--restore-target-wal")
+	}
+	if major >= 15 && outside {
+		args = append(args, "--config-file="+cfg.mainFile())
+	}
+	return args, nil
+}
+
+// setting asks the server's binary for a setting as a start would see it.
+func (s *Server) setting(ctx context.Context, name string) (string, error) {
+	cfg := s.cfg()
+	run := s.tool(ctx, "postgres", "-D", cfg.DataDir, "-C", name, "--config-file="+cfg.mainFile())
+	run.env = cLocale
+	text, err := run.output()
+	return strings.TrimSuffix(text, "\n"), err
+}
