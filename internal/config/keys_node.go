@@ -152,7 +152,7 @@ var dynamicKeys = []Key{
 	key("permanent_replication_slots", TypeMap, "", "old name of slots"),
 	key("ignore_slots", TypeList, "", "slots that are left alone"),
 	key("postgresql", TypeSection, "", "settings of all nodes' servers"),
-	key("postgresql.use_slots", TypeBool, "true", "replication slots for members", lenient),
+	key("postgresql.use_slots", TypeBool, "true", "replication slots for members", lenient, instead("false is used")),
 	key("standby_cluster", TypeSection, "", "this cluster follows another"),
 	key("standby_cluster.host", TypeText, "", "address of the other primary; several with commas"),
 	key("standby_cluster.port", TypeInt, "", "its port", between(1, 65535)),

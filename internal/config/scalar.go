@@ -11,14 +11,14 @@ import (
 
 // The types of plain scalars by the YAML 1.1 type repository (yaml.org/type), as
 // Patroni's reader applies them: 1e5 stays text, since a float needs its point and
-// an exponent its sign.
+// an exponent its sign, and so does -.5.
 var (
 	octalInt      = regexp.MustCompile(`^[-+]?0[0-7_]+$`)
 	decimalInt    = regexp.MustCompile(`^[-+]?(?:0|[1-9][0-9_]*)$`)
 	hexInt        = regexp.MustCompile(`^[-+]?0x[0-9a-fA-F_]+$`)
 	binaryInt     = regexp.MustCompile(`^[-+]?0b[01_]+$`)
 	base60Int     = regexp.MustCompile(`^[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+$`)
-	pointFloat    = regexp.MustCompile(`^(?:[-+]?[0-9][0-9_]*\.[0-9_]*|[-+]?\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$`)
+	pointFloat    = regexp.MustCompile(`^(?:[-+]?[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$`)
 	base60Float   = regexp.MustCompile(`^[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*$`)
 	timestampForm = regexp.MustCompile(`^([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})` +
 		`(?:(?:[Tt]|[ \t]+)([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]*))?` +

@@ -20,7 +20,7 @@ func TestPlainScalarsAreYAML11(t *testing.T) {
 		{"12:30", KindInt, "750"}, {"-1:30", KindInt, "-90"}, {"5432:60", KindString, "5432:60"}, {"012:30", KindString, "012:30"},
 		{"127.0.0.1:8008", KindString, "127.0.0.1:8008"}, {"::1", KindString, "::1"},
 		{"99999999999999999999999", KindInt, "99999999999999999999999"},
-		{"1.5", KindFloat, "1.5"}, {"1.", KindFloat, "1.0"}, {".5", KindFloat, "0.5"}, {"1e5", KindString, "1e5"},
+		{"1.5", KindFloat, "1.5"}, {"1.", KindFloat, "1.0"}, {".5", KindFloat, "0.5"}, {"-.5", KindString, "-.5"}, {"1e5", KindString, "1e5"},
 		{"1.5e3", KindString, "1.5e3"}, {"1.5e+3", KindFloat, "1500.0"}, {"1.0e+16", KindFloat, "1e+16"},
 		{"1.0e-5", KindFloat, "1e-05"}, {"0.0001", KindFloat, "0.0001"}, {"1:30.5", KindFloat, "90.5"},
 		{"-.inf", KindFloat, "-inf"}, {".NaN", KindFloat, "nan"}, {".", KindString, "."}, {"1.2.3", KindString, "1.2.3"},
