@@ -54,7 +54,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"a store that is gone is no answer and no currency, and both return", outage},
 		{"a closed store says so", closed},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			c.test(t, open(t))
+		})
 	}
 }
 

@@ -162,6 +162,7 @@ func awaitKey(t *testing.T, s *etcd.Store, key, want string) {
 }
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	dcstest.Run(t, func(t *testing.T) dcstest.Harness {
 		g := running(t, 1)
 		return dcstest.Harness{
@@ -174,6 +175,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestLossOfOneOfThreeStopsNothing(t *testing.T) {
+	t.Parallel()
 	g := prepare(t, 3)
 	g.start(t, 0) // returns though no majority is there
 	select {
@@ -210,6 +212,7 @@ func TestLossOfOneOfThreeStopsNothing(t *testing.T) {
 }
 
 func TestOwnMemberGoneLeavesTheOthers(t *testing.T) {
+	t.Parallel()
 	g := running(t, 3)
 	s := g.store(t, 0)
 	if _, _, err := s.Renew(deadline(t), time.Minute); err != nil {
@@ -224,6 +227,7 @@ func TestOwnMemberGoneLeavesTheOthers(t *testing.T) {
 }
 
 func TestLostDataIsTakenInAnew(t *testing.T) {
+	t.Parallel()
 	g := running(t, 3)
 	s := g.store(t, 0)
 	within(t, s, patience, put("a", "1"))
@@ -244,6 +248,7 @@ func TestLostDataIsTakenInAnew(t *testing.T) {
 }
 
 func TestLostDataWithoutAMajorityIsAnErrorThatSaysSo(t *testing.T) {
+	t.Parallel()
 	g := running(t, 2)
 	g.stop(t, 1)
 	if err := os.RemoveAll(g.configs[1].DataDir); err != nil {
@@ -262,6 +267,7 @@ func TestLostDataWithoutAMajorityIsAnErrorThatSaysSo(t *testing.T) {
 }
 
 func TestDataSurvivesRestart(t *testing.T) {
+	t.Parallel()
 	g := running(t, 1)
 	s := g.store(t, 0)
 	within(t, s, patience, put("a", "1"))
@@ -278,6 +284,7 @@ func TestDataSurvivesRestart(t *testing.T) {
 }
 
 func TestStopIsQuick(t *testing.T) {
+	t.Parallel()
 	g := running(t, 1)
 	s := g.store(t, 0)
 	awaitKey(t, s, "none", "") // its watch stands
@@ -302,6 +309,7 @@ func TestStopIsQuick(t *testing.T) {
 }
 
 func TestEtcdctlCanTalkToIt(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("etcdctl"); err != nil {
 		t.Skip("no etcdctl on this machine")
 	}
@@ -317,6 +325,7 @@ func TestEtcdctlCanTalkToIt(t *testing.T) {
 }
 
 func TestFaultsOfTheConfigurationAreToldAtOnce(t *testing.T) {
+	t.Parallel()
 	_, err := Start(t.Context(), Config{Name: "n3", Members: []Member{
 		{Name: "n1", Host: "10.0.0.1"}, {Name: "n2", Host: "10.0.0.1"}, {Name: "n2"},
 	}})

@@ -10,6 +10,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
+	t.Parallel()
 	dcstest.Run(t, func(t *testing.T) dcstest.Harness {
 		list := servers(t, 1)
 		return dcstest.Harness{
@@ -24,6 +25,7 @@ func TestContract(t *testing.T) {
 // The same with a store that is frozen instead of gone: connections stand, and
 // nothing is answered.
 func TestContractFrozen(t *testing.T) {
+	t.Parallel()
 	dcstest.RunOutage(t, func(t *testing.T) dcstest.Harness {
 		list := servers(t, 1)
 		return dcstest.Harness{

@@ -44,9 +44,22 @@ func (s *Store) watchLoop() {
 // watch reads the prefix from e and watches it from that revision on. It returns
 // when the watch breaks; standing is called once it stands.
 func (s *Store) watch(e *endpoint, standing func()) error {
-	ctx, cancel := context.WithCancel(s.ctx)
+	var revision int64
+	err := s.once(s.ctx, e, true, func(ctx context.Context, e *endpoint) error {
+		var err error
+		revision, err = s.fetch(ctx, e)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.watchFrom(s.ctx, e, revision, standing)
+}
+
+func (s *Store) watchFrom(ctx context.Context, e *endpoint, revision int64, standing func()) error {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	revision, token, err := s.beginWatch(ctx, e)
+	token, err := s.tokens.get(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -69,19 +82,6 @@ func (s *Store) watch(e *endpoint, standing func()) error {
 		broken <- receive(ctx, stream, answers)
 	})
 	return s.feed(stream, answers, broken, token, standing)
-}
-
-// beginWatch reads the prefix, with the deadline of one request.
-func (s *Store) beginWatch(ctx context.Context, e *endpoint) (revision int64, token string, err error) {
-	err = s.once(ctx, e, true, func(ctx context.Context, e *endpoint) error {
-		var err error
-		revision, err = s.fetch(ctx, e)
-		return err
-	})
-	if err == nil {
-		token, err = s.tokens.get(ctx, e)
-	}
-	return revision, token, err
 }
 
 // receive passes on what the stream brings until it breaks.

@@ -1,0 +1,199 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"matriarch/internal/dcs"
+)
+
+// A member in use is lost in every way there is; the store goes on with the
+// others, quickly.
+func TestMemberInUseIsLost(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		lose func(*testing.T, *server)
+		// read is how long a read may take, watch how long the mirror may be stale.
+		read, watch time.Duration
+	}{
+		{"killed", func(_ *testing.T, s *server) { s.kill() }, 2500 * time.Millisecond, 4 * time.Second},
+		{"frozen", func(t *testing.T, s *server) { s.signal(t, syscall.SIGSTOP) }, 3500 * time.Millisecond, 8 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			list := servers(t, 3)
+			s := open(t, list, nil)
+			other := open(t, list[1:], func(cfg *Config) { cfg.UseProxies = true })
+			await(t, s, "currency", current)
+			lease, _, err := s.Renew(t.Context(), time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+
+			c.lose(t, list[0])
+			begin := time.Now()
+			// The store's election takes a second at most; the rest is ours.
+			if _, err := s.Read(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			took := time.Since(begin)
+			t.Logf("read after %v", took)
+			if took > c.read {
+				t.Errorf("the read took %v, more than %v", took, c.read)
+			}
+			if got, fresh, err := s.Renew(t.Context(), time.Minute); err != nil || fresh || got.ID != lease.ID {
+				t.Errorf("renewed to %+v, fresh %v: %v", got, fresh, err)
+			}
+			mustCommit(t, other, put("news", "1"))
+			await(t, s, "news", func(m dcs.Snapshot, current bool) bool { return current && m.Values["news"].Data != nil })
+			took = time.Since(begin)
+			t.Logf("news after %v", took)
+			if took > c.watch {
+				t.Errorf("the watch took %v to move, more than %v", took, c.watch)
+			}
+		})
+	}
+}
+
+func TestWriteWithoutAnAnswerIsUnknownAndNotRepeated(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 1)
+	direct := open(t, list, nil)
+	way := startProxy(t, list[0].client)
+	s := open(t, nil, func(cfg *Config) {
+		cfg.Endpoints, cfg.UseProxies = []string{way.address, list[0].client}, true
+	})
+	first := mustCommit(t, s, put("count", "0"))
+	way.loseAnswers()
+	_, err := s.Commit(t.Context(), put("count", "1"))
+	var unknown *UnknownError
+	if !errors.As(err, &unknown) || !unknown.MayBeApplied() || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	snapshot, err := direct.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := snapshot.Values["count"]; string(v.Data) != "1" || v.Modified != first+1 || snapshot.Revision != first+1 {
+		t.Errorf("%q written at %d, the store is at %d; first write at %d", v.Data, v.Modified, snapshot.Revision, first)
+	}
+	// The next call goes to the other endpoint at once.
+	begin := time.Now()
+	mustCommit(t, s, put("count", "2"))
+	if took := time.Since(begin); took > 500*time.Millisecond {
+		t.Errorf("the next write took %v", took)
+	}
+}
+
+func TestWriteToARefusedEndpointGoesToAnother(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 1)
+	s := open(t, list, func(cfg *Config) {
+		cfg.Endpoints = []string{freePort(t), freePort(t), list[0].client}
+	})
+	begin := time.Now()
+	mustCommit(t, s, put("a", "1"))
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+// A minority member keeps its old knowledge: it must not be believed, and its
+// watch must not count.
+func TestMinorityMemberIsNotCurrent(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 3)
+	s := open(t, list[:1], func(cfg *Config) { cfg.UseProxies = true })
+	await(t, s, "currency", current)
+	mustCommit(t, s, put("a", "1"))
+	list[1].kill()
+	list[2].kill()
+	await(t, s, "loss of currency", notCurrent)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if _, err := s.Read(ctx); err == nil {
+		t.Error("a minority answered a linearizable read")
+	}
+	list[1].start(t)
+	await(t, s, "currency", current)
+}
+
+// The mirror is rebuilt over a history that was compacted away meanwhile.
+func TestCompactedHistory(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 1)
+	s := open(t, list, nil)
+	await(t, s, "currency", current)
+	var last int64
+	for i := range 20 {
+		last = mustCommit(t, s, put("a", fmt.Sprint(i)))
+	}
+	e := s.pool.inOrder()[0]
+	list[0].ctl(t, "compact", fmt.Sprint(last))
+	// Watching from before the compaction is refused and told as such.
+	err := s.watchFrom(t.Context(), e, 2, func() {})
+	if err == nil || err.Error() != fmt.Sprintf("the revision to watch from was compacted away, the first left is %d", last) {
+		t.Errorf("got %v", err)
+	}
+	list[0].kill()
+	await(t, s, "loss of currency", notCurrent)
+	list[0].start(t)
+	await(t, s, "the newest state", func(m dcs.Snapshot, current bool) bool {
+		return current && string(m.Values["a"].Data) == "19"
+	})
+}
+
+func TestOpenWaitsForEtcd(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 1)
+	list[0].kill()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	cfg := Config{Endpoints: []string{list[0].client}, Prefix: "/service/test/"}
+	if s, err := Open(ctx, cfg); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v, %v", s, err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		s, err := Open(t.Context(), cfg)
+		if err == nil {
+			err = s.Close()
+		}
+		opened <- err
+	}()
+	list[0].start(t)
+	select {
+	case err := <-opened:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("still waiting")
+	}
+}
+
+// Members that are not configured are found, and used when the configured one
+// is lost.
+func TestDiscoveredMembersAreUsed(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 3)
+	s := open(t, list[:1], nil)
+	deadline := time.After(patience)
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for len(s.pool.inOrder()) < 3 {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("%d endpoints known", len(s.pool.inOrder()))
+		}
+	}
+	list[0].kill()
+	if _, err := s.Read(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
