@@ -170,19 +170,20 @@ func (n *node) waitStreaming() {
 // sql runs a statement and returns its first column's rows as text.
 func (n *node) sql(statement string) []string {
 	n.t.Helper()
-	var rows []string
-	err := n.query(within(n.t), func(ctx context.Context, q querier) error {
-		results, err := q.PgConn().Exec(ctx, statement).ReadAll()
-		rows = nil
-		for _, r := range results {
-			for _, row := range r.Rows {
-				rows = append(rows, string(row[0]))
-			}
-		}
-		return err
-	})
+	conn, err := n.connectLocal(within(n.t), "test", false)
 	if err != nil {
 		n.t.Fatalf("%s: %v", statement, err)
+	}
+	defer conn.Close(context.Background())
+	results, err := conn.PgConn().Exec(within(n.t), "set search_path = public; "+statement).ReadAll()
+	if err != nil {
+		n.t.Fatalf("%s: %v", statement, err)
+	}
+	var rows []string
+	for _, r := range results {
+		for _, row := range r.Rows {
+			rows = append(rows, string(row[0]))
+		}
 	}
 	return rows
 }
