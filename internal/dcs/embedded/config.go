@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/client/pkg/v3/transport"
@@ -187,7 +188,7 @@ func listen(given, own string) string {
 
 // etcd is the configuration in etcd's terms, for a member that founds the
 // cluster or has its data.
-func (c Config) etcd() (*embed.Config, error) {
+func (c Config) etcd(stopping *atomic.Bool) (*embed.Config, error) {
 	own, _ := c.own()
 	ec := embed.NewConfig()
 	ec.Name, ec.Dir = c.Name, c.DataDir
@@ -200,7 +201,7 @@ func (c Config) etcd() (*embed.Config, error) {
 	ec.ClientTLSInfo, ec.PeerTLSInfo = c.ClientTLS.info(), c.PeerTLS.info()
 	ec.InitialClusterToken = c.ClusterToken
 	ec.ClusterState = embed.ClusterStateFlagNew
-	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Logger))
+	ec.ZapLoggerBuilder = embed.NewZapLoggerBuilder(bridge(c.Logger, stopping))
 	var initial []string
 	for _, m := range c.Members {
 		initial = append(initial, m.Name+"="+c.peerURL(m))

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -10,12 +11,17 @@ import (
 
 // bridge passes etcd's log on to ours. etcd is talkative: its notices go to
 // debug, and a warning of etcd's (a slow disk, a peer that is away) is a notice
-// to us, for what follows from it is warned of by whoever feels it.
-func bridge(log *slog.Logger) *zap.Logger {
-	return zap.New(&core{log: log.With("part", "etcd")})
+// to us, for what follows from it is warned of by whoever feels it. While the
+// member is being stopped, each of its parts complains that another one is gone:
+// that is for debug too.
+func bridge(log *slog.Logger, stopping *atomic.Bool) *zap.Logger {
+	return zap.New(&core{log: log.With("part", "etcd"), stopping: stopping})
 }
 
-type core struct{ log *slog.Logger }
+type core struct {
+	log      *slog.Logger
+	stopping *atomic.Bool
+}
 
 var _ zapcore.Core = (*core)(nil)
 
@@ -49,7 +55,7 @@ func (c *core) Enabled(l zapcore.Level) bool {
 }
 
 func (c *core) With(fields []zapcore.Field) zapcore.Core {
-	return &core{log: c.log.With(attributes(fields)...)}
+	return &core{log: c.log.With(attributes(fields)...), stopping: c.stopping}
 }
 
 func (c *core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
@@ -61,7 +67,7 @@ func (c *core) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.Ch
 
 func (c *core) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	l := level(e.Level)
-	if habitual[e.Message] && e.Level == zapcore.WarnLevel {
+	if c.stopping.Load() || habitual[e.Message] && e.Level == zapcore.WarnLevel {
 		l = slog.LevelDebug
 	}
 	c.log.Log(context.Background(), l, e.Message, attributes(fields)...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -19,8 +20,9 @@ type Server struct {
 	etcd    *embed.Etcd
 	streams context.CancelFunc // ends the clients' watches and keep-alives
 
-	stop    sync.Once
-	stopped chan struct{}
+	stop     sync.Once
+	stopping *atomic.Bool
+	stopped  chan struct{}
 }
 
 // Start starts the member and returns as soon as it runs. It answers clients
@@ -37,7 +39,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory of embedded etcd: %w", err)
 	}
-	ec, err := cfg.etcd()
+	stopping := new(atomic.Bool)
+	ec, err := cfg.etcd(stopping)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +56,7 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		cancel()
 		return nil, fmt.Errorf("start embedded etcd in %s: %w", cfg.DataDir, err)
 	}
-	return &Server{cfg: cfg, etcd: etcd, streams: cancel, stopped: make(chan struct{})}, nil
+	return &Server{cfg: cfg, etcd: etcd, streams: cancel, stopping: stopping, stopped: make(chan struct{})}, nil
 }
 
 // ending makes every stream end with ctx: a watch has no end of its own, and
@@ -110,6 +113,7 @@ func (s *Server) Lead(ctx context.Context) error {
 // and closes its files. An error means that it was still at it when ctx ended.
 func (s *Server) Stop(ctx context.Context) error {
 	s.stop.Do(func() {
+		s.stopping.Store(true)
 		s.streams()
 		go func() {
 			defer close(s.stopped)

@@ -22,7 +22,7 @@ func TestMemberInUseIsLost(t *testing.T) {
 		read, watch time.Duration
 	}{
 		{"killed", func(_ *testing.T, s *server) { s.kill() }, 2500 * time.Millisecond, 4 * time.Second},
-		{"frozen", func(t *testing.T, s *server) { s.signal(t, syscall.SIGSTOP) }, 3500 * time.Millisecond, 8 * time.Second},
+		{"frozen", func(t *testing.T, s *server) { s.signal(t, syscall.SIGSTOP) }, 3500 * time.Millisecond, 6 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list := servers(t, 3)

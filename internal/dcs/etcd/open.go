@@ -27,6 +27,7 @@ type Store struct {
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
 	discover chan struct{}
+	suspects chan *endpoint // members that left a call unanswered
 	running  sync.WaitGroup
 }
 
@@ -58,6 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		ctx:      own,
 		cancel:   cancel,
 		discover: make(chan struct{}, 1),
+		suspects: make(chan *endpoint, 1),
 	}
 	s.renewing <- struct{}{}
 	if err := s.start(ctx); err != nil {
@@ -83,13 +85,15 @@ func (s *Store) start(ctx context.Context) error {
 // waitForEtcd returns the configured endpoints after the first read.
 func (s *Store) waitForEtcd(ctx context.Context) ([]string, error) {
 	var said time.Time
+	var pause pauses
+	patience := s.cfg.RequestTimeout // the first word that etcd is away comes early
 	for {
 		urls, err := s.endpoints(ctx)
 		if err == nil {
 			err = s.pool.set(urls)
 		}
 		if err == nil {
-			try, cancel := context.WithTimeout(ctx, waitingEvery)
+			try, cancel := context.WithTimeout(ctx, patience)
 			_, err = s.Read(try)
 			cancel()
 		}
@@ -106,7 +110,7 @@ func (s *Store) waitForEtcd(ctx context.Context) ([]string, error) {
 			said = time.Now()
 			s.log.Info("waiting for etcd", "err", err)
 		}
-		pause := pauses{next: longestPause}
+		patience = waitingEvery
 		pause.wait(ctx)
 	}
 }

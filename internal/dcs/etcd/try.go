@@ -46,6 +46,7 @@ func (s *Store) try(ctx context.Context, repeatable bool, do request) error {
 			case refused:
 				return err // the callers read etcd's own error
 			case noAnswer:
+				s.suspect(e)
 				if !repeatable {
 					s.pool.failed(e)
 					return s.ended(&UnknownError{Endpoint: e.url, Err: plain(err)})

@@ -81,7 +81,7 @@ func (s *Store) watchFrom(ctx context.Context, e *endpoint, revision int64, stan
 	s.running.Go(func() {
 		broken <- receive(ctx, stream, answers)
 	})
-	return s.feed(stream, answers, broken, token, standing)
+	return s.feed(e, stream, answers, broken, token, standing)
 }
 
 // receive passes on what the stream brings until it breaks.
@@ -99,18 +99,20 @@ func receive(ctx context.Context, stream pb.Watch_WatchClient, answers chan<- *p
 	}
 }
 
-// feed applies the watch's answers, and probes it when it is silent.
-func (s *Store) feed(stream pb.Watch_WatchClient, answers <-chan *pb.WatchResponse, broken <-chan error,
+// feed applies the watch's answers, and probes it when it is silent or when a
+// call to the same member went unanswered.
+func (s *Store) feed(e *endpoint, stream pb.Watch_WatchClient, answers <-chan *pb.WatchResponse, broken <-chan error,
 	token string, standing func()) error {
-	look := time.NewTicker(probeAfter / 4)
+	look := time.NewTicker(probeAfter / 8)
 	defer look.Stop()
 	heard, created := time.Now(), false
+	silentFrom := heard.Add(s.cfg.RequestTimeout) // the creation is to be answered
 	for {
 		select {
 		case err := <-broken:
 			return err
 		case answer := <-answers:
-			heard = time.Now()
+			heard, silentFrom = time.Now(), time.Time{}
 			if err := s.heed(answer, token); err != nil {
 				return err
 			}
@@ -118,18 +120,38 @@ func (s *Store) feed(stream pb.Watch_WatchClient, answers <-chan *pb.WatchRespon
 				created = true
 				standing()
 			}
-		case <-look.C:
-			silence := time.Since(heard)
-			if silence > probeAfter+s.cfg.RequestTimeout || !created && silence > s.cfg.RequestTimeout {
-				return errors.New("the member is silent")
+		case suspect := <-s.suspects:
+			if suspect == e && silentFrom.IsZero() {
+				silentFrom = time.Now().Add(s.cfg.RequestTimeout / 2)
+				if err := probe(stream); err != nil {
+					return err
+				}
 			}
-			if silence >= probeAfter {
-				probe := &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}
-				if err := stream.Send(&pb.WatchRequest{RequestUnion: probe}); err != nil {
+		case now := <-look.C:
+			switch {
+			case !silentFrom.IsZero() && now.After(silentFrom):
+				return errors.New("the member is silent")
+			case silentFrom.IsZero() && now.Sub(heard) >= probeAfter:
+				silentFrom = now.Add(s.cfg.RequestTimeout)
+				if err := probe(stream); err != nil {
 					return err
 				}
 			}
 		}
+	}
+}
+
+// probe asks the member for a sign of life on the watch itself.
+func probe(stream pb.Watch_WatchClient) error {
+	request := &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}
+	return stream.Send(&pb.WatchRequest{RequestUnion: request})
+}
+
+// suspect tells the watch that a call to e was not answered.
+func (s *Store) suspect(e *endpoint) {
+	select {
+	case s.suspects <- e:
+	default:
 	}
 }
 
