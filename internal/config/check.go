@@ -207,9 +207,15 @@ func fallback(k Key) string {
 	return "the default " + k.Default + " is used"
 }
 
+// hides tells whether a value is not cited: it has no text, is a secret, or has a
+// password before the @ of an address.
+func (k Key) hides(v *Value) bool {
+	return k.Secret || !v.IsScalar() || strings.Contains(v.Text(), "@")
+}
+
 // shown cites a scalar that is no secret.
 func shown(k Key, v *Value) string {
-	if k.Secret || !v.IsScalar() || len(v.Text()) > 100 {
+	if k.hides(v) || len(v.Text()) > 100 {
 		return ""
 	}
 	return " (" + strconv.Quote(v.Text()) + ")"
@@ -219,7 +225,7 @@ func shown(k Key, v *Value) string {
 // this one does not.
 func validatorLine(k Key, v *Value, path, check string) string {
 	value := v.Text()
-	if k.Secret || !v.IsScalar() {
+	if k.hides(v) {
 		value = ""
 	}
 	if v.Is(KindList) && len(v.items) == 0 {

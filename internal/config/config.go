@@ -7,11 +7,10 @@
 // and Inspect, which looks at the machine, is called for validation alone.
 //
 // Callers must not assume that a loaded configuration is the one in effect: the
-// cluster shares settings through the store, and Effective combines the two.
+// cluster shares settings through the store, and Combine joins the two.
 package config
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -44,6 +43,10 @@ type Config struct {
 func Load(path string, environ []string) (*Config, Report, error) {
 	report := &Report{}
 	tree, err := read(path, environ, report)
+	return finish(tree, environ, report, err)
+}
+
+func finish(tree *Value, environ []string, report *Report, err error) (*Config, Report, error) {
 	if err != nil {
 		report.sort()
 		return nil, *report, err
@@ -64,15 +67,7 @@ func LoadBytes(text []byte, name string) (*Config, Report, error) {
 	if err == nil && !tree.Is(KindMap) {
 		err = fmt.Errorf("read configuration: %s %w", name, ErrNotMap)
 	}
-	if err != nil {
-		return nil, *report, err
-	}
-	c := build(tree, nil, report)
-	report.sort()
-	if faults := report.Err(); faults != nil {
-		return c, *report, fmt.Errorf("configuration is not usable:\n%w", faults)
-	}
-	return c, *report, nil
+	return finish(tree, nil, report, err)
 }
 
 // build checks a merged tree and takes the typed configuration out of it.
@@ -116,9 +111,9 @@ func (r reader) checkIdentity(c *Config) {
 		overlap(c.RestAPI.Listen.Hosts, c.Postgresql.Listen.Hosts) {
 		r.fault("restapi.listen", fmt.Sprintf("and postgresql.listen are both port %d of one address", c.RestAPI.Listen.Port))
 	}
-	for name := range r.values("postgresql.parameters") {
-		if isControlled(name) {
-			r.report.warn(r.root.Get("postgresql", "parameters", name).At, "postgresql.parameters."+name,
+	for _, f := range r.get("postgresql.parameters").Fields() {
+		if isControlled(f.Name) {
+			r.report.warn(f.At, "postgresql.parameters."+f.Name,
 				"is the same for the whole cluster: it is read from the dynamic configuration ("+dcsPath+"postgresql.parameters) or set by us, and ignored here")
 		}
 	}
@@ -165,11 +160,9 @@ func (c Config) LogValue() slog.Value {
 		slog.String("data_dir", c.Postgresql.DataDir))
 }
 
-// Validate gives the faults of the configuration again, from its tree.
+// Validate gives the faults of the configuration again, but for those of the text
+// itself (a key given twice), which only Load sees.
 func (c *Config) Validate() []Problem {
-	if c == nil || c.tree == nil {
-		return []Problem{{Severity: Error, Message: errors.New("there is no configuration").Error()}}
-	}
 	report := &Report{}
 	build(c.tree, nil, report)
 	report.sort()

@@ -138,6 +138,21 @@ postgresql:
 	}
 }
 
+func TestFaultyAddressesDoNotShowPasswords(t *testing.T) {
+	for _, text := range []string{
+		"etcd3: {hosts: 'http://u:sesame@h:2379'}", "etcd3: {host: 'u:sesame@h:2379'}", "etcd3: {hosts: ['u:sesame@h:1:2']}",
+		"etcd3: {url: 'u:sesame@h:2379'}", "etcd3: {proxy: 'http://u:sesame@h:port'}", "etcd3: {proxy: ['http://u:sesame@h']}",
+	} {
+		_, report, err := LoadBytes([]byte(minimal+text+"\n"), "f")
+		if err == nil {
+			t.Errorf("%s: no error", text)
+		}
+		if all := fmt.Sprint(err, report, ValidatorLines(report.Problems)); strings.Contains(all, "sesame") {
+			t.Errorf("%s: the password is shown: %s", text, all)
+		}
+	}
+}
+
 // minimal is a configuration without faults, to which a test adds.
 const minimal = `# no faults
 
@@ -202,7 +217,13 @@ func TestProblems(t *testing.T) {
 			"12: warning: bootstrap.method is pitr, but bootstrap.pitr has no command; initdb is used"},
 		{"a command that cannot be split", etcd + "bootstrap: {dcs: {}, post_init: \"a 'b\"}\n",
 			"12: error: bootstrap.post_init cannot be split into words: a quote is not closed"},
-		{"an unknown tag", etcd + "tags: {rack: !rack 7}\n", "12: error: has a tag that is not one of YAML's own"},
+		{"an unknown tag", etcd + "tags: {rack: !rack 7}\n", "12: error: tags.rack has a tag that is not one of YAML's own"},
+		{"an unknown tag of a map", etcd + "tags: !rack {a: b}\n", "12: error: tags has a tag that is not one of YAML's own"},
+		{"controlled settings are not the node's", etcd + "bootstrap: {dcs: {postgresql: {parameters: {Port: 1}}}}\n",
+			"12: warning: bootstrap.dcs.postgresql.parameters.Port is ignored: port comes from postgresql.listen"},
+		{"one address for two servers", "restapi: {listen: 10.0.0.1:5432, connect_address: 10.0.0.1:5432}\n" + etcd,
+			"11: error: restapi is given twice in one map, first in line 5\n" +
+				"11: error: restapi.listen and postgresql.listen are both port 5432 of one address"},
 		{"free tags", etcd + "tags: {rack: 7, nofailover: true}\n", ""},
 		{"a standby cluster of nobody", etcd + "bootstrap: {dcs: {standby_cluster: {primary_slot_name: x}}}\n",
 			"12: error: bootstrap.dcs.standby_cluster needs one of host, port, restore_command"},

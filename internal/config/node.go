@@ -40,9 +40,9 @@ func (r reader) readLog() Log {
 		FileNum: int(r.number("log.file_num")), FileSize: r.number("log.file_size"),
 		Deduplicate: r.truth("log.deduplicate_heartbeat_logs"),
 	}
-	for name, level := range l.Loggers {
-		if !slices.Contains(logLevels, level) {
-			r.fault("log.loggers."+name, "is not one of "+strings.Join(logLevels, ", "))
+	for _, f := range r.get("log.loggers").Fields() {
+		if f.Value.IsScalar() && !slices.Contains(logLevels, f.Value.Text()) {
+			r.report.error(f.At, "log.loggers."+f.Name, "is not one of "+strings.Join(logLevels, ", "))
 		}
 	}
 	l.Format = r.readFormat()

@@ -73,11 +73,3 @@ func (o optionReader) allowed(name string, at Position, path string) bool {
 	}
 	return true
 }
-
-// kindName names the kind of a value that may be missing.
-func (v *Value) kindName() string {
-	if v.IsNull() {
-		return KindNull.String()
-	}
-	return v.Kind.String()
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -58,7 +59,13 @@ type converter struct {
 	source string
 	report *Report
 	left   int                 // values that may still be made
-	open   map[*yaml.Node]bool // anchored nodes around this one
+	open   map[*yaml.Node]bool // collections around this one
+	path   []string            // names of the maps around this one
+}
+
+// dotted is the path of a name in the map that is being read.
+func (c *converter) dotted(name string) string {
+	return strings.Join(append(slices.Clone(c.path), name), ".")
 }
 
 func (c *converter) at(n *yaml.Node) Position { return Position{Source: c.source, Line: n.Line} }
@@ -76,12 +83,22 @@ func (c *converter) value(n *yaml.Node, depth int) (*Value, error) {
 			return nil, fmt.Errorf("read %s:%d: an alias stands inside its own anchor", c.source, n.Line)
 		}
 		return c.value(n.Alias, depth+1)
-	case yaml.SequenceNode:
-		return c.list(n, depth)
-	case yaml.MappingNode:
+	case yaml.SequenceNode, yaml.MappingNode:
+		c.collectionTag(n)
+		if n.Kind == yaml.SequenceNode {
+			return c.list(n, depth)
+		}
 		return c.mapping(n, depth)
 	}
 	return c.scalar(n), nil
+}
+
+func (c *converter) collectionTag(n *yaml.Node) {
+	switch n.Tag {
+	case "", "!", "!!map", "!!seq", "!!set", "!!omap", "!!pairs":
+	default:
+		c.report.error(c.at(n), strings.Join(c.path, "."), "has a tag that is not one of YAML's own")
+	}
 }
 
 func (c *converter) list(n *yaml.Node, depth int) (*Value, error) {
@@ -113,15 +130,17 @@ func (c *converter) mapping(n *yaml.Node, depth int) (*Value, error) {
 		}
 		name, ok := c.name(key)
 		if !ok {
-			c.report.error(c.at(key), "", "a list or a map cannot be a key")
+			c.report.error(c.at(key), c.dotted("?"), "has a list or a map as its key")
 			continue
 		}
+		c.path = append(c.path, name)
 		value, err := c.value(child, depth+1)
+		c.path = c.path[:len(c.path)-1]
 		if err != nil {
 			return nil, err
 		}
 		if first, twice := seen[name]; twice {
-			c.report.error(c.at(key), name, fmt.Sprintf("is given twice in one map, first in line %d", out.fields[first].At.Line))
+			c.report.error(c.at(key), c.dotted(name), fmt.Sprintf("is given twice in one map, first in line %d", out.fields[first].At.Line))
 			out.fields[first].Value = value // the last one wins, as in Patroni
 			continue
 		}
@@ -148,7 +167,7 @@ func (c *converter) merge(out *Value, seen map[string]int, n *yaml.Node, depth i
 	}
 	for _, m := range maps {
 		if m.Kind != KindMap {
-			c.report.error(c.at(n), "<<", "must name a map, or a list of maps")
+			c.report.error(c.at(n), c.dotted("<<"), "must name a map, or a list of maps")
 			continue
 		}
 		for _, f := range m.fields {
@@ -204,7 +223,7 @@ func (c *converter) tagged(n *yaml.Node, at Position) *Value {
 	case "!!binary":
 		data, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(n.Value), ""))
 		if err != nil {
-			c.report.error(at, "", "is not base64, as its tag !!binary says")
+			c.report.error(at, strings.Join(c.path, "."), "is not base64, as its tag !!binary says")
 		}
 		return newString(string(data), at)
 	case "!!null":
@@ -218,7 +237,7 @@ func (c *converter) tagged(n *yaml.Node, at Position) *Value {
 	case "!!timestamp":
 		want = KindTimestamp
 	default:
-		c.report.error(at, "", "has a tag that is not one of YAML's own")
+		c.report.error(at, strings.Join(c.path, "."), "has a tag that is not one of YAML's own")
 		return newString(n.Value, at)
 	}
 	v := plainScalar(n.Value, at)
@@ -226,7 +245,7 @@ func (c *converter) tagged(n *yaml.Node, at Position) *Value {
 		return newFloat(float64(n), at)
 	}
 	if v.Kind != want {
-		c.report.error(at, "", fmt.Sprintf("is not %s, as its tag says", want))
+		c.report.error(at, strings.Join(c.path, "."), fmt.Sprintf("is not %s, as its tag says", want))
 	}
 	return v
 }

@@ -228,6 +228,14 @@ func (v *Value) String() string {
 	return fmt.Sprintf("%s at %s:%d", v.Kind, v.At.Source, v.At.Line)
 }
 
+// kindName names the kind of a value that may be missing.
+func (v *Value) kindName() string {
+	if v.IsNull() {
+		return KindNull.String()
+	}
+	return v.Kind.String()
+}
+
 func newString(text string, at Position) *Value {
 	return &Value{Kind: KindString, text: text, At: at}
 }
