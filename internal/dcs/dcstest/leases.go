@@ -106,14 +106,22 @@ func outage(t *testing.T, h Harness) {
 	for _, s := range []dcs.Store{n1, n2} {
 		await(t, s, "loss of currency", func(_ dcs.Snapshot, current bool) bool { return !current })
 	}
-	short, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-	defer cancel()
-	_, err = n1.Commit(short, put("a", "1").when(absent("a")).Txn)
-	wantUnknown(t, "commit", err)
-	_, err = n1.Read(short)
-	wantUnknown(t, "read", err)
-	_, _, err = n1.Renew(short, longTTL)
-	wantUnknown(t, "renew", err)
+	// Each has time of its own: an ended context would be an error as well.
+	for _, call := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"commit", func(ctx context.Context) error {
+			_, err := n1.Commit(ctx, put("a", "1").when(absent("a")).Txn)
+			return err
+		}},
+		{"read", func(ctx context.Context) error { _, err := n1.Read(ctx); return err }},
+		{"renew", func(ctx context.Context) error { _, _, err := n1.Renew(ctx, longTTL); return err }},
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		wantUnknown(t, call.name, call.do(ctx))
+		cancel()
+	}
 	if got := n1.Lease(); got != lease {
 		t.Errorf("no answer changed the lease from %+v to %+v", lease, got)
 	}

@@ -30,7 +30,7 @@ const (
 	admitted
 	// bereft: it took part before, and its data is gone.
 	bereft
-	// unknown: the cluster lives, without this member.
+	// stranger: the cluster lives, without this member.
 	stranger
 )
 
