@@ -75,6 +75,7 @@ type Agent struct {
 	mu     sync.Mutex
 	end    bool // Stop was called
 	latest Report
+	news   chan struct{} // closed when latest is replaced
 }
 
 // Report is what the last pass saw and decided, for those who ask.
@@ -87,7 +88,7 @@ type Report struct {
 
 // New makes an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
-	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1)}
+	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), news: make(chan struct{})}
 	a.memory.begin(cfg.Now(), cfg.Dynamic)
 	return a
 }
@@ -124,6 +125,13 @@ func (a *Agent) Latest() Report {
 	return a.latest
 }
 
+// Changed returns a channel that is closed by the next pass.
+func (a *Agent) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.news
+}
+
 // Quit is the error with which Run ends when the node cannot go on.
 type Quit struct{ Why string }
 
@@ -155,6 +163,8 @@ func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
 		seen = now
 	}
 	a.latest = Report{Observation: o, Plan: plan, At: now, StoreSeen: seen}
+	close(a.news)
+	a.news = make(chan struct{})
 }
 
 // tell logs what is new: a reason, never a pass.

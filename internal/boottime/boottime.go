@@ -45,3 +45,13 @@ func NewClock() Clock { return Clock{wall: time.Now().Round(0), at: Now()} }
 
 // Now is the anchor plus the time that has passed since, suspend included.
 func (c Clock) Now() time.Time { return c.wall.Add(Now().Sub(c.at)) }
+
+// Monotonic is CLOCK_MONOTONIC, which stands still in suspend. Only systemd's
+// notifications ask for it (sd_notify(3)).
+func Monotonic() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic("read CLOCK_MONOTONIC: " + err.Error())
+	}
+	return time.Duration(ts.Nano())
+}

@@ -67,7 +67,7 @@ var reasonText = map[Reason]string{
 	Leading:                  "leading",
 	Following:                "following the leader",
 	NoLease:                  "getting a lease",
-	StoreAway:                "the store is out of reach; the lease still holds",
+	StoreAway:                "the store is out of reach",
 	StoreAwayTooLong:         "the store is out of reach and the lease is ending: stopping before another member may take over",
 	LeaseMoved:               "the leader key is ours under an earlier lease: moving it to the present one",
 	GripLost:                 "the lease could not be renewed in time: stopping before another member may take over",

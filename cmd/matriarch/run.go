@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"matriarch/internal/config"
+	"matriarch/internal/daemon"
+)
+
+// runAgent runs the agent of one node with the configuration at path, until it is
+// told to end. All faults of the configuration are told at once.
+func runAgent(ctx context.Context, path, product string) error {
+	environ := os.Environ()
+	local, report, err := config.Load(path, environ)
+	if err != nil {
+		return err
+	}
+	if os.Geteuid() == 0 {
+		return errors.New("PostgreSQL does not run as root: run the agent as the user that owns the data directory, usually postgres")
+	}
+	log := daemon.NewLogger(local.Log, os.Stderr).With("member", local.Name)
+	for _, p := range report.Problems {
+		log.Warn("configuration: " + p.String())
+	}
+	err = daemon.Run(ctx, local, daemon.Options{Path: path, Environ: environ, Product: product, Log: log})
+	if err != nil {
+		return fmt.Errorf("agent of %s: %w", local.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,314 @@
+// Package daemon joins the parts of one node: the store, the server, the agent
+// and the REST API. It holds the order in which they start and stop, and takes no
+// decision about the cluster.
+//
+// Start: store (the embedded server first), the look for a member of the same
+// name, the API's port, the agent. Stop, in reverse: the API (peers see the node
+// as gone), the agent (it stops PostgreSQL and gives up the key), the store.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"matriarch/internal/agent"
+	"matriarch/internal/api"
+	"matriarch/internal/api/client"
+	"matriarch/internal/boottime"
+	"matriarch/internal/config"
+	"matriarch/internal/dcs"
+	"matriarch/internal/postgres"
+	"matriarch/internal/store"
+)
+
+// Options are what the process knows beside its configuration.
+type Options struct {
+	Path    string   // of the configuration, to read it again
+	Environ []string // as it was at the start
+	Product string   // name and version, for the Server header
+	Log     *slog.Logger
+}
+
+// Daemon is one node.
+type Daemon struct {
+	options Options
+	log     *slog.Logger
+	clock   boottime.Clock
+	hands   *hands
+	agent   *agent.Agent
+	api     *api.Server
+	peers   peers
+
+	mu        sync.Mutex
+	local     *config.Config
+	effective config.Effective
+}
+
+// Run runs the node until it is told to end: by SIGTERM or SIGINT, by ctx, or
+// because it cannot go on, which is the error.
+func Run(ctx context.Context, local *config.Config, options Options) (err error) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	d := &Daemon{options: options, log: options.Log, clock: boottime.NewClock(), local: local}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stopEarly := d.whileStarting(signals, cancel)
+
+	dynamic, err := firstDynamic(local)
+	if err != nil {
+		d.log.Warn("the bootstrap section's configuration is used", "err", err)
+	}
+	if err := d.makeServer(ctx, local, dynamic); err != nil {
+		stopEarly()
+		return err
+	}
+	defer d.hands.close()
+	defer cancel() // before the hands are waited for: their work ends with it
+
+	closeStore, st, err := d.openStore(ctx, local)
+	defer closeStore()
+	if err == nil {
+		err = d.refuseTwin(ctx, st)
+	}
+	if err == nil {
+		err = d.makeAPI(ctx, st, dynamic)
+	}
+	early := stopEarly()
+	switch {
+	case early || ctx.Err() != nil:
+		return nil // told to end before there was anything to bring to rest
+	case err != nil:
+		return err
+	}
+	return d.serve(ctx, signals)
+}
+
+// whileStarting ends the start on a signal. The function that it returns hands the
+// signals back and reports whether one came.
+func (d *Daemon) whileStarting(signals chan os.Signal, cancel context.CancelFunc) func() bool {
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	ended := false
+	wait.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-signals:
+				if s == syscall.SIGHUP {
+					continue // everything is being read anyway
+				}
+				d.log.Info("told to end while starting", "signal", s.String())
+				ended = true
+				cancel()
+				return
+			}
+		}
+	})
+	var once sync.Once
+	return func() bool {
+		once.Do(func() { close(done); wait.Wait() })
+		return ended
+	}
+}
+
+// makeServer makes the hands on PostgreSQL.
+func (d *Daemon) makeServer(ctx context.Context, local *config.Config, dynamic map[string]any) error {
+	e, problems := config.Combine(dynamic, local)
+	for _, p := range problems {
+		d.log.Warn("dynamic configuration: " + p.String())
+	}
+	d.effective = e
+	pg := postgres.New(serverConfig(local, e.Postgresql), d.log, d.clock.Now)
+	if err := pg.Check(ctx); err != nil {
+		return fmt.Errorf("check PostgreSQL: %w", err)
+	}
+	d.hands = newHands(ctx, pg, local, d.log, d.clock.Now)
+	d.hands.effective = d.accept
+	return nil
+}
+
+// accept takes over a new effective configuration.
+func (d *Daemon) accept(e config.Effective) {
+	d.mu.Lock()
+	d.effective = e
+	me := identity(d.local, e)
+	a := d.agent
+	d.mu.Unlock()
+	if a != nil {
+		a.Reconfigure(me)
+	}
+}
+
+// twinTimeout is how long another agent of our name has to answer (B-740).
+const twinTimeout = 3 * time.Second
+
+// refuseTwin ends the start when another live agent has our name: both would
+// believe the leader key theirs (B-945).
+func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
+	snapshot, err := st.Read(ctx)
+	if err != nil {
+		return fmt.Errorf("read the cluster from the store: %w", err)
+	}
+	m, ok := store.View(snapshot).Member(d.local.Name)
+	if !ok || m.APIURL == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, twinTimeout)
+	defer cancel()
+	if _, err := d.peers.client.Do(ctx, "GET", m.APIURL, "liveness", nil); err != nil {
+		return nil // nobody there: it is our own earlier life
+	}
+	return fmt.Errorf("can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
+}
+
+// makeAPI makes the agent and binds the API's port.
+func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]any) error {
+	a := agent.New(agent.Config{
+		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Peers: d.peers,
+		Logger: d.log, Now: d.clock.Now,
+	})
+	d.mu.Lock()
+	d.agent = a
+	d.mu.Unlock()
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, store: st, reload: d.reload}
+	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
+	if err != nil {
+		return err
+	}
+	d.api = server
+	return server.Listen(ctx)
+}
+
+func (d *Daemon) apiOptions(c *config.Config) api.Options {
+	r := c.RestAPI
+	return api.Options{
+		Listen: r.Listen.Addresses()[0].String(), Version: Version, Product: d.options.Product, Now: d.clock.Now, Log: d.log,
+		Access: api.Access{Username: r.Username, Password: r.Password.Reveal(), Allowlist: r.Allowlist, IncludeMembers: r.AllowlistIncludeMembers},
+		TLS: api.TLSFiles{CertFile: r.CertFile, KeyFile: r.KeyFile, KeyPassword: r.KeyFilePassword.Reveal(),
+			CAFile: r.CAFile, Verify: r.VerifyClient},
+		ServerTokens: r.ServerTokens, Headers: r.HTTPExtraHeaders, HTTPSHeaders: r.HTTPSExtraHeaders,
+	}
+}
+
+// clientOptions are how this node speaks to the other members.
+func clientOptions(c *config.Config) client.Options {
+	return client.Options{
+		Username: c.Ctl.Username, Password: c.Ctl.Password.Reveal(), CACert: c.Ctl.CACert, CertFile: c.Ctl.CertFile,
+		KeyFile: c.Ctl.KeyFile, KeyPassword: c.Ctl.KeyFilePassword.Reveal(),
+		Insecure:  true, // members are known by the store, as in Patroni (compat/config.md §2.4)
+		UserAgent: "Patroni/" + Version,
+	}
+}
+
+// serve runs the node until it is at rest.
+func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
+	serving, stopServing := context.WithCancel(ctx)
+	defer stopServing()
+	var wait sync.WaitGroup
+	apiEnded, agentEnded := make(chan error, 1), make(chan error, 1)
+	wait.Go(func() { apiEnded <- d.api.Run(serving) })
+	wait.Go(func() { agentEnded <- d.agent.Run(ctx) })
+	defer wait.Wait()
+	d.notify(systemd.SdNotifyReady)
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGHUP {
+				d.reload()
+				continue
+			}
+			d.log.Info("told to end", "signal", s.String())
+			d.notify(systemd.SdNotifyStopping)
+			stopServing() // peers now see this node as gone
+			d.agent.Stop()
+		case err := <-apiEnded:
+			if err != nil && serving.Err() == nil {
+				d.log.Error("the REST API ended; the node is brought to rest", "err", err)
+				d.agent.Stop()
+			}
+			apiEnded = nil
+		case err := <-agentEnded:
+			stopServing()
+			var quit *agent.Quit
+			if errors.As(err, &quit) || ctx.Err() == nil {
+				return err
+			}
+			return nil
+		}
+	}
+}
+
+func (d *Daemon) notify(state string) {
+	if _, err := systemd.SdNotify(false, state); err != nil {
+		d.log.Warn("systemd could not be notified", "err", err)
+	}
+}
+
+// reload reads the file again. A file that cannot be used leaves everything as it
+// is.
+func (d *Daemon) reload() {
+	d.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", systemd.SdNotifyReloading, monotonicMicros()))
+	defer d.notify(systemd.SdNotifyReady)
+	local, report, err := config.Load(d.options.Path, d.options.Environ)
+	for _, p := range report.Problems {
+		d.log.Warn("configuration: " + p.String())
+	}
+	if err != nil {
+		d.log.Error("the configuration is refused; the one in force stays", "path", d.options.Path, "err", err)
+		return
+	}
+	d.mu.Lock()
+	moved := local.Name != d.local.Name || local.Scope != d.local.Scope || local.Namespace != d.local.Namespace ||
+		local.Postgresql.DataDir != d.local.Postgresql.DataDir
+	if !moved {
+		d.local = local
+	}
+	d.mu.Unlock()
+	if moved {
+		d.log.Error("name, scope, namespace and data_dir cannot change while the agent runs; the configuration in force stays: restart the agent")
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
+	defer cancel()
+	if err := d.hands.reload(ctx, local, d.agent.Latest().Observation.Store.Dynamic); err != nil {
+		d.log.Error("PostgreSQL could not be reloaded", "err", err)
+	}
+	if err := d.api.Reload(ctx, d.apiOptions(local)); err != nil {
+		d.log.Error("the REST API could not be reloaded", "err", err)
+	}
+	d.log.Info("configuration reloaded", "path", d.options.Path)
+}
+
+const reloadTimeout = 10 * time.Second
+
+// reload gives a new local configuration to the server, and always makes it read
+// its files again (compat/config.md §1.5).
+func (h *hands) reload(ctx context.Context, local *config.Config, dynamic map[string]any) error {
+	h.mu.Lock()
+	h.local = local
+	h.mu.Unlock()
+	if err := h.Configure(ctx, dynamic); err != nil {
+		return err
+	}
+	if h.pg.Directory() != postgres.HasControl {
+		return nil
+	}
+	_, err := h.pg.Reload(ctx, true)
+	return err
+}
+
+// monotonicMicros is CLOCK_MONOTONIC, which systemd wants with RELOADING=1
+// (sd_notify(3)).
+func monotonicMicros() int64 { return boottime.Monotonic().Microseconds() }

@@ -1,0 +1,299 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"matriarch/internal/config"
+	"matriarch/internal/ha"
+	"matriarch/internal/postgres"
+	"matriarch/internal/wal"
+)
+
+// hands are the agent's hands on this node's PostgreSQL: they translate between
+// the decisions' words and package postgres, and run one piece of long work at a
+// time beside the passes.
+type hands struct {
+	pg      *postgres.Server
+	log     *slog.Logger
+	now     func() time.Time
+	changed chan struct{}
+
+	// effective is called with every configuration that was accepted.
+	effective func(config.Effective)
+
+	base context.Context // ends the work when the daemon ends
+	wait sync.WaitGroup
+
+	mu       sync.Mutex
+	local    *config.Config
+	job      *job
+	last     ha.Finished
+	lastAt   time.Time
+	upstream ha.Upstream // whom we told the server to follow; unknown after our restart
+	look     lookCache
+}
+
+// job is the work under way.
+type job struct {
+	work     ha.Work
+	purpose  ha.Purpose
+	upstream ha.Upstream
+	began    time.Time
+	cancel   context.CancelFunc
+	progress string
+	shutdown wal.Point
+	optime   wal.LSN
+}
+
+var errWorking = errors.New("other work is under way")
+
+func newHands(base context.Context, pg *postgres.Server, local *config.Config, log *slog.Logger, now func() time.Time) *hands {
+	h := &hands{pg: pg, log: log, now: now, base: base, local: local, changed: make(chan struct{}, 1)}
+	h.wait.Go(h.forward)
+	return h
+}
+
+// forward passes on the server's own word that something changed.
+func (h *hands) forward() {
+	for {
+		select {
+		case <-h.base.Done():
+			return
+		case <-h.pg.Changed():
+			h.notify()
+		}
+	}
+}
+
+func (h *hands) notify() {
+	select {
+	case h.changed <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// Changed tells that the server ended or that work did.
+func (h *hands) Changed() <-chan struct{} { return h.changed }
+
+// close waits for the work and lets go of the server without stopping it.
+func (h *hands) close() {
+	h.wait.Wait()
+	h.pg.Close()
+}
+
+// Work is the long work under way and the outcome of the last.
+func (h *hands) Work(now time.Time) (ha.Job, ha.Finished) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := h.last
+	last.Ago = now.Sub(h.lastAt)
+	j := h.job
+	if j == nil {
+		return ha.Job{}, last
+	}
+	return ha.Job{Work: j.work, Purpose: j.purpose, Running: now.Sub(j.began), Upstream: j.upstream,
+		Progress: j.progress, Shutdown: j.shutdown}, last
+}
+
+// Cancel ends the work under way; its end is announced as that of any work.
+func (h *hands) Cancel() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.job != nil {
+		h.job.cancel()
+	}
+}
+
+// killTimeout bounds the wait for a killed server. The signals are sent at once;
+// only processes in an uninterruptible sleep live on after them.
+const killTimeout = 2 * time.Second
+
+// Kill ends every process of the server.
+func (h *hands) Kill() {
+	h.Cancel()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.base), killTimeout)
+	defer cancel()
+	if err := h.pg.KillAll(ctx); err != nil {
+		h.log.Error("the server could not be killed", "err", err)
+	}
+}
+
+// Begin starts long work and returns.
+func (h *hands) Begin(action ha.Action) error {
+	ctx, cancel := context.WithCancel(h.base)
+	j := &job{began: h.now(), cancel: cancel}
+	run := h.plan(j, action)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.job != nil {
+		cancel()
+		return fmt.Errorf("begin %T: %w", action, errWorking)
+	}
+	h.job = j
+	h.wait.Go(func() {
+		defer cancel()
+		h.finish(j, run(ctx))
+	})
+	return nil
+}
+
+// finish publishes how the work ended.
+func (h *hands) finish(j *job, err error) {
+	if err != nil {
+		h.log.Error("work ended with an error", "work", workName(j.work), "took", h.now().Sub(j.began).Round(time.Millisecond), "err", err)
+	} else {
+		h.log.Info("work is done", "work", workName(j.work), "took", h.now().Sub(j.began).Round(time.Millisecond))
+	}
+	h.mu.Lock()
+	h.last = ha.Finished{
+		Count: h.last.Count + 1, Work: j.work, Purpose: j.purpose, Failed: err != nil,
+		Shutdown: j.shutdown, Optime: j.optime,
+		// A rewind that could not reach its source is tried again; one that was
+		// refused, or broke off, would end the same way.
+		Hopeless: j.work == ha.Rewinding && err != nil && !errors.Is(err, postgres.ErrSourceUnusable) && !errors.Is(err, context.Canceled),
+	}
+	h.lastAt, h.job = h.now(), nil
+	h.look.forget()
+	h.mu.Unlock()
+	h.notify()
+}
+
+// report keeps the progress of a copy for the member key. The agent is woken for
+// every tenth of the way.
+func (h *hands) report(j *job) func(string) {
+	return func(text string) {
+		h.mu.Lock()
+		news := tenth(text) != tenth(j.progress) || j.progress == ""
+		j.progress = text
+		h.mu.Unlock()
+		if news {
+			h.notify()
+		}
+	}
+}
+
+// tenth cuts the last digit off a percentage: "47%" and "42%" are both "4".
+func tenth(percent string) string {
+	if len(percent) < 2 {
+		return percent
+	}
+	return percent[:len(percent)-2]
+}
+
+func workName(w ha.Work) string {
+	return map[ha.Work]string{
+		ha.Bootstrapping: "bootstrap", ha.Copying: "base backup", ha.Rewinding: "rewind", ha.StartingPrimary: "start as primary",
+		ha.StartingStandby: "start as standby", ha.Promoting: "promotion", ha.StoppingServer: "stop",
+	}[w]
+}
+
+// Checkpoint writes a checkpoint in the background; its end wakes the agent.
+func (h *hands) Checkpoint() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.look.checkpointing {
+		return
+	}
+	h.look.checkpointing = true
+	h.wait.Go(func() {
+		err := h.pg.Checkpoint(h.base)
+		if err != nil && h.base.Err() == nil {
+			h.log.Warn("the checkpoint after the promotion failed", "err", err)
+		}
+		h.mu.Lock()
+		h.look.checkpointing = false
+		h.mu.Unlock()
+		h.notify()
+	})
+}
+
+// Configure combines the dynamic configuration with the local one and gives the
+// result to the server.
+func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
+	h.mu.Lock()
+	local := h.local
+	h.mu.Unlock()
+	e, problems := config.Combine(dynamic, local)
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			return fmt.Errorf("combine the dynamic configuration with the local one: %s", p)
+		}
+		h.log.Warn("dynamic configuration: " + p.String())
+	}
+	h.pg.Reconfigure(serverConfig(local, e.Postgresql))
+	h.effective(e)
+	if h.pg.Directory() != postgres.HasControl {
+		return nil // everything is written when the server starts
+	}
+	if err := saveDynamic(e.Postgresql.DataDir, dynamic); err != nil {
+		h.log.Warn("the dynamic configuration could not be kept in the data directory", "err", err)
+	}
+	_, err := h.pg.Reload(ctx, false)
+	return err
+}
+
+// MoveAside renames the directory of a creation that failed.
+func (h *hands) MoveAside(ctx context.Context) error { return h.pg.MoveAside(ctx) }
+
+// Follow changes the upstream of the running standby.
+func (h *hands) Follow(ctx context.Context, upstream ha.Upstream) error {
+	if _, err := h.pg.Follow(ctx, fromHA(upstream)); err != nil {
+		return err
+	}
+	h.setUpstream(upstream)
+	return nil
+}
+
+func (h *hands) setUpstream(u ha.Upstream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.upstream = u
+}
+
+func fromHA(u ha.Upstream) postgres.Upstream {
+	return postgres.Upstream{Name: u.Member, Host: u.Host, Port: u.Port, Database: u.Database, Slot: u.Slot}
+}
+
+// ReadLog asks the leader's server whether it is primary and for its history.
+func (h *hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
+	out := ha.LeaderLog{Leader: from.Member, Failed: true}
+	server := fromHA(from)
+	primary, err := h.pg.IsPrimary(ctx, server)
+	if err == nil {
+		var id postgres.Identity
+		if id, err = h.pg.ReplicationIdentify(ctx, server); err == nil {
+			out.SystemID = id.SystemID
+			out.History, err = h.pg.TimelineHistory(ctx, server, id.At.Timeline)
+		}
+	}
+	if err != nil {
+		h.log.Info("the leader's log could not be read", "from", from.Member, "err", err)
+		return out
+	}
+	out.Failed, out.Primary = false, primary
+	return out
+}
+
+// CreateSlot, DropSlot and AdvanceSlot keep the members' slots.
+func (h *hands) CreateSlot(ctx context.Context, name string) error { return h.pg.CreateSlot(ctx, name) }
+
+// DropSlot removes a slot.
+func (h *hands) DropSlot(ctx context.Context, name string) error { return h.pg.DropSlot(ctx, name) }
+
+// AdvanceSlot lets a slot give up the log before a position.
+func (h *hands) AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error {
+	return h.pg.AdvanceSlot(ctx, slot.Name, slot.To)
+}
+
+// signalFile reports whether a file of that name lies in the data directory.
+func signalFile(dataDir, name string) bool {
+	_, err := os.Stat(filepath.Join(dataDir, name))
+	return err == nil
+}

@@ -1,0 +1,183 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/ha"
+	"matriarch/internal/postgres"
+	"matriarch/internal/postgres/conf"
+	"matriarch/internal/wal"
+)
+
+// lookCache keeps between passes what costs a process to find out and does not
+// change by itself.
+type lookCache struct {
+	systemID      string
+	checkpointed  wal.Timeline // the control file is known to name this timeline
+	checkpointing bool
+	history       wal.History
+	historyTime   time.Time
+	canRewind     bool
+	rewindKnown   bool
+	role          ha.Role // as answered last
+	status        postgres.Status
+}
+
+// forget drops what work may have changed.
+func (c *lookCache) forget() {
+	c.systemID, c.checkpointed, c.history, c.rewindKnown = "", 0, wal.History{}, false
+}
+
+// Observe looks at the server once.
+func (h *hands) Observe(ctx context.Context) ha.Server {
+	h.mu.Lock()
+	cache, upstream, job := h.look, h.upstream, h.job
+	h.mu.Unlock()
+
+	out := ha.Server{Upstream: upstream}
+	out.Directory, out.Unfinished = h.directory()
+	status := h.pg.Status(ctx)
+	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
+	cache.status = status
+	switch {
+	case job != nil && (job.work == ha.Copying || job.work == ha.Bootstrapping || job.work == ha.Rewinding):
+		// The directory is changing: what it says now means nothing.
+	case status.Answering:
+		h.answered(ctx, status, &out, &cache)
+	case out.Directory == ha.Data:
+		out.Role = cache.role
+		if status.Running && out.Role == ha.RoleUnknown && signalFile(h.pg.Config().DataDir, "standby.signal") {
+			// The server removes the file at the end of recovery, before it takes
+			// the first write (xlog.c, StartupXLOG).
+			out.Role = ha.Standby
+		}
+		h.control(ctx, status.Running, &out, &cache)
+	}
+	if !status.Running {
+		cache.role = ha.RoleUnknown
+	}
+	h.keep(cache)
+	out.SystemID = cache.systemID
+	return out
+}
+
+// keep stores the cache back, but for what others change meanwhile.
+func (h *hands) keep(cache lookCache) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	cache.checkpointing = h.look.checkpointing
+	h.look = cache
+}
+
+// directory says what is in the data directory and which work on it was cut off.
+func (h *hands) directory() (ha.Directory, ha.Work) {
+	state := h.pg.Directory()
+	unfinished := ha.NoWork
+	if state == postgres.HalfWritten {
+		if u := h.pg.Unfinished(); u != nil {
+			unfinished = map[string]ha.Work{postgres.WorkBootstrap: ha.Bootstrapping,
+				postgres.WorkBaseBackup: ha.Copying, postgres.WorkRewind: ha.Rewinding}[u.What]
+		}
+	}
+	switch state {
+	case postgres.Missing, postgres.Empty:
+		return ha.Empty, ha.NoWork
+	case postgres.HasControl:
+		return ha.Data, ha.NoWork
+	case postgres.HalfWritten:
+		return ha.HalfCopied, unfinished
+	case postgres.NotACluster:
+		return ha.HalfCopied, ha.NoWork
+	}
+	return ha.NoAccess, ha.NoWork
+}
+
+// answered takes over what a running server said of itself.
+func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Server, cache *lookCache) {
+	out.Role = ha.Primary
+	if status.InRecovery {
+		out.Role = ha.Standby
+	}
+	cache.role = out.Role
+	out.End = wal.Point{Timeline: status.Timeline, LSN: status.Position}
+	out.Received, out.Replayed = status.Received, status.Replayed
+	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
+	for _, s := range status.Slots {
+		out.Slots = append(out.Slots, ha.Slot{Name: s.Name, Active: s.Active, Restart: s.RestartLSN,
+			Foreign: s.Type != "physical", HasXmin: s.XMin != 0, Lost: s.WALStatus == "lost"})
+	}
+	if len(status.PendingRestart) > 0 {
+		out.PendingRestart = map[string]cluster.Change{}
+		for _, name := range status.PendingRestart {
+			out.PendingRestart[name] = cluster.Change{Old: "?", New: "?"}
+		}
+	}
+	// Between its promotion and the checkpoint after it, a primary's control file
+	// is the one that others must not rewind from; then it stays as it is.
+	if cache.systemID == "" || out.Role == ha.Primary && cache.checkpointed != status.Timeline {
+		if data, err := h.pg.Control(ctx); err == nil {
+			cache.systemID, cache.checkpointed = data.SystemIdentifier, data.Checkpoint.Timeline
+		}
+	}
+	out.CheckpointTimeline = cache.checkpointed
+	h.history(status.Timeline, out, cache)
+	if !cache.rewindKnown {
+		cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
+	}
+	out.CanRewind = cache.canRewind
+}
+
+// history reads the history of the server's own timeline from its pg_wal.
+func (h *hands) history(timeline wal.Timeline, out *ha.Server, cache *lookCache) {
+	if timeline > 1 && cache.history.Timeline != timeline {
+		if history, at, err := h.pg.LocalHistory(timeline); err == nil {
+			cache.history, cache.historyTime = history, at
+		}
+	}
+	if cache.history.Timeline == timeline && timeline > 1 {
+		out.History, out.HistoryTime = cache.history, cache.historyTime.Format("2006-01-02T15:04:05.000000-07:00")
+	}
+}
+
+// control takes over what the control file says of a server that is down or does
+// not answer.
+func (h *hands) control(ctx context.Context, running bool, out *ha.Server, cache *lookCache) {
+	data, err := h.pg.Control(ctx)
+	if err != nil {
+		h.log.Warn("the control file could not be read", "err", err)
+		return
+	}
+	cache.systemID = data.SystemIdentifier
+	out.CheckpointTimeline = data.Checkpoint.Timeline
+	if running {
+		return
+	}
+	cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
+	out.CanRewind = cache.canRewind
+	out.Clean = data.State == conf.StateShutDown || data.State == conf.StateShutDownInRecovery
+	switch data.State {
+	case conf.StateShutDownInRecovery, conf.StateInArchiveRecovery:
+		out.End = data.MinRecovery
+		if out.End.LSN == 0 {
+			out.End = data.Checkpoint
+		}
+	default:
+		// A fresh copy has its source's control file until its first start; its
+		// backup_label tells it from a primary that crashed.
+		out.WasPrimary = !signalFile(h.pg.Config().DataDir, "backup_label")
+		out.End = data.Checkpoint
+		if out.WasPrimary && out.Clean {
+			out.End.LSN++ // whoever has this byte has the whole record
+		}
+	}
+	h.history(out.End.Timeline, out, cache)
+}
+
+// seen is the server's answer of the last pass.
+func (h *hands) seen() postgres.Status {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.look.status
+}

@@ -1,0 +1,107 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/config"
+	"matriarch/internal/durable"
+	"matriarch/internal/ha"
+	"matriarch/internal/postgres"
+)
+
+// Version is what is published in the member key. Others parse it and behave by
+// it, so it is the version of Patroni that this one is compatible with
+// (compat/dcs.md §6).
+const Version = "4.1.4"
+
+// latestServer makes ParametersFor give what servers from 13 on understand.
+const latestServer = 150000
+
+// serverConfig turns the effective configuration into the server's.
+func serverConfig(local *config.Config, e config.Postgresql) postgres.Config {
+	words := func(command string) []string {
+		list, err := config.Words(command)
+		if err != nil {
+			return nil // reported when the file was read
+		}
+		return list
+	}
+	return postgres.Config{
+		Name: local.Name, Scope: local.Scope,
+		DataDir: e.DataDir, ConfigDir: e.ConfigDir, BaseName: e.ConfigBaseName, BinDir: e.BinDir, BinNames: e.BinName,
+		ListenAddresses: e.Parameters["listen_addresses"], Port: e.Listen.Port, Database: e.Database,
+		Superuser: credentials(e.Authentication.Superuser), Replication: credentials(e.Authentication.Replication),
+		Rewind: credentials(e.Authentication.Rewind), PgPass: e.PgPass,
+		Parameters: e.ParametersFor(latestServer), RecoveryConf: e.RecoveryConf, CustomConf: e.CustomConf,
+		PgHBA: e.PgHBA, PgIdent: e.PgIdent, BootstrapHBA: local.Bootstrap.PgHBA,
+		Initdb: local.Bootstrap.Initdb, BaseBackupOptions: e.BaseBackup, PostBootstrap: words(local.Bootstrap.PostBootstrap),
+		UseSlots: e.UseSlots, UsePgRewind: e.UsePgRewind,
+		RemoveDataDirOnRewindFailure:     e.RemoveDataDirectoryOnRewindFailure,
+		RemoveDataDirOnDivergedTimelines: e.RemoveDataDirectoryOnDivergedTimelines,
+		CtlTimeout:                       e.PgCtlTimeout, UseUnixSocket: e.UseUnixSocket, UseUnixSocketRepl: e.UseUnixSocketRepl,
+		KrbSrvName: e.KrbSrvName,
+	}
+}
+
+func credentials(u config.User) postgres.Credentials {
+	out := postgres.Credentials{Username: u.Username, Password: u.Password.Reveal(), Extra: maps.Clone(u.Extra)}
+	if u.SSLPassword != "" {
+		if out.Extra == nil {
+			out.Extra = map[string]string{}
+		}
+		out.Extra["sslpassword"] = u.SSLPassword.Reveal()
+	}
+	return out
+}
+
+// identity is what the node is by its configuration.
+func identity(local *config.Config, e config.Effective) ha.Me {
+	me := ha.Me{
+		Name: local.Name, Tags: cluster.Tags(local.Tags), Version: Version,
+		ConnURL:      "postgres://" + e.Postgresql.ConnectAddress.String() + "/" + e.Postgresql.Database,
+		APIURL:       local.RestAPI.URL(),
+		MayBootstrap: local.Bootstrap.Present, UseRewind: e.Postgresql.UsePgRewind,
+		RemoveOnDiverged:      e.Postgresql.RemoveDataDirectoryOnDivergedTimelines,
+		RemoveOnRewindFailure: e.Postgresql.RemoveDataDirectoryOnRewindFailure,
+	}
+	if e.Postgresql.ProxyAddress != "" {
+		me.ProxyURL = "postgres://" + e.Postgresql.ProxyAddress + "/" + e.Postgresql.Database
+	}
+	return me
+}
+
+// dynamicFile keeps the dynamic configuration for a start without the store's.
+const dynamicFile = "patroni.dynamic.json"
+
+// firstDynamic is the configuration to begin with: the kept one, else that of the
+// bootstrap section (compat/config.md §1.3).
+func firstDynamic(local *config.Config) (map[string]any, error) {
+	text, err := os.ReadFile(filepath.Join(local.Postgresql.DataDir, dynamicFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return local.Bootstrap.DCS, fmt.Errorf("read the kept dynamic configuration: %w", err)
+	}
+	if err != nil {
+		return local.Bootstrap.DCS, nil
+	}
+	var doc map[string]any
+	if err := json.Unmarshal(text, &doc); err != nil || doc == nil {
+		return local.Bootstrap.DCS, fmt.Errorf("read the kept dynamic configuration: not a JSON object (%v)", err)
+	}
+	return doc, nil
+}
+
+func saveDynamic(dataDir string, doc map[string]any) error {
+	path := filepath.Join(dataDir, dynamicFile)
+	data := cluster.EncodeJSON(doc)
+	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
+		return nil
+	}
+	return durable.WriteFile(path, data, 0o600)
+}

@@ -1,0 +1,139 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"matriarch/internal/ha"
+	"matriarch/internal/postgres"
+	"matriarch/internal/wal"
+)
+
+// plan names the work that an action stands for and gives the function that does
+// it.
+func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
+	switch a := action.(type) {
+	case ha.Bootstrap:
+		j.work = ha.Bootstrapping
+		return h.bootstrap
+	case ha.BaseBackup:
+		j.work, j.upstream = ha.Copying, a.From
+		return func(ctx context.Context) error { return h.copy(ctx, j, a) }
+	case ha.Rewind:
+		j.work, j.upstream = ha.Rewinding, a.From
+		return func(ctx context.Context) error { return h.pg.Rewind(ctx, fromHA(a.From), h.report(j)) }
+	case ha.StartPrimary:
+		j.work = ha.StartingPrimary
+		return h.startPrimary
+	case ha.StartStandby:
+		j.work, j.upstream = ha.StartingStandby, a.Upstream
+		return func(ctx context.Context) error { return h.startStandby(ctx, a.Upstream) }
+	case ha.Promote:
+		j.work = ha.Promoting
+		return h.pg.Promote
+	case ha.Stop:
+		j.work, j.purpose = ha.StoppingServer, a.For
+		return func(ctx context.Context) error { return h.stop(ctx, j, a) }
+	}
+	panic(fmt.Sprintf("no work for %T", action))
+}
+
+// bootstrap creates the cluster and its roles. A failure leaves no server.
+func (h *hands) bootstrap(ctx context.Context) error {
+	err := h.pg.Bootstrap(ctx)
+	if err == nil {
+		err = h.pg.PostBootstrap(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	return errors.Join(err, h.pg.KillAll(kill))
+}
+
+// copy makes a base backup. What is in the directory goes first; whether it may,
+// was decided (S4).
+func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
+	if d := h.pg.Directory(); d != postgres.Empty && d != postgres.Missing {
+		if !a.Wipe {
+			return fmt.Errorf("copy from %s: the data directory is %s", a.From.Member, d)
+		}
+		if err := h.pg.RemoveData(ctx); err != nil {
+			return fmt.Errorf("copy from %s: %w", a.From.Member, err)
+		}
+	}
+	return h.pg.BaseBackup(ctx, fromHA(a.From), h.report(j))
+}
+
+// startPrimary starts the server and waits until it takes writes. Cancelled, it
+// leaves no server behind: the right to write may be gone.
+func (h *hands) startPrimary(ctx context.Context) error {
+	err := h.pg.StartPrimary(ctx)
+	if err == nil {
+		err = h.pg.WaitReady(ctx)
+	}
+	if err == nil {
+		return nil
+	}
+	kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
+	defer cancel()
+	return errors.Join(err, h.pg.KillAll(kill))
+}
+
+// standbyPatience is how long the start of a standby counts as work. One that
+// waits longer for consistency may need another upstream for it, which only the
+// next passes can give.
+const standbyPatience = 5 * time.Second
+
+func (h *hands) startStandby(ctx context.Context, upstream ha.Upstream) error {
+	if err := h.pg.StartStandby(ctx, fromHA(upstream)); err != nil {
+		return err
+	}
+	h.setUpstream(upstream)
+	ready, cancel := context.WithTimeout(ctx, standbyPatience)
+	defer cancel()
+	err := h.pg.WaitReady(ready)
+	if ready.Err() != nil && ctx.Err() == nil {
+		return nil // it runs; when it answers, a pass will see it
+	}
+	return err
+}
+
+// checkpointPatience bounds the checkpoint before a stop. It is a courtesy: what
+// it did not write, the shutdown checkpoint will.
+const checkpointPatience = 30 * time.Second
+
+// stop stops the server and finds out where its log ends.
+func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
+	if a.Checkpoint {
+		early, cancel := context.WithTimeout(ctx, checkpointPatience)
+		if err := h.pg.Checkpoint(early); err != nil {
+			h.log.Warn("the checkpoint before the stop failed", "err", err)
+		}
+		cancel()
+	}
+	mode := postgres.Fast
+	if a.Mode == ha.Immediate {
+		mode = postgres.Immediate
+	}
+	err := h.pg.Stop(ctx, postgres.StopOptions{Mode: mode, Limit: a.Within, OnShutdownCheckpoint: func(p wal.Point) {
+		h.mu.Lock()
+		j.shutdown, j.optime = p, p.LSN
+		h.mu.Unlock()
+		h.notify()
+	}})
+	if err != nil || j.shutdown.LSN == 0 {
+		return err
+	}
+	// With archiving on, the log was switched just before the checkpoint, and a
+	// standby that lacks the new segment is not behind (B-137).
+	if at, errPosition := h.pg.ShutdownPosition(ctx); errPosition == nil {
+		h.mu.Lock()
+		j.optime = at.LSN
+		h.mu.Unlock()
+	}
+	return nil
+}
