@@ -1,7 +1,7 @@
 // Package client speaks to the REST API of a member, be it Matriarch's or
 // Patroni's.
 //
-// Every call ends: at the context's deadline or at its own, whichever is first.
+// Every call ends: at the context's deadline, or at its own where there is none.
 // An error means that nothing is known of what the member did with the request;
 // NotSent tells when it certainly did nothing.
 package client
@@ -99,8 +99,11 @@ func (c *Client) Do(ctx context.Context, method, apiURL, endpoint string, body a
 	if err != nil {
 		return Answer{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	if _, limited := ctx.Deadline(); !limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, requestTimeout)
+		defer cancel()
+	}
 	var payload io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)

@@ -1,0 +1,191 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+)
+
+const (
+	settleTime = 5 * time.Second // from the leader's key to a server that takes writes
+	rejoinTime = 2 * time.Minute // until the former leader streams, with --wait
+)
+
+// follow looks at the cluster whenever it changes, prints what is new about the
+// move on stderr, and returns once done says so (true) or ctx ends (false).
+func (m *move) follow(ctx context.Context, done func(cluster.View) bool) bool {
+	last := m.progress(m.before.view)
+	for {
+		view := m.mirrored()
+		if line := m.progress(view); line != last {
+			last = line
+			fmt.Fprintf(m.Err, "%s %s\n", m.stamp(), line)
+		}
+		if done(view) {
+			return true
+		}
+		select {
+		case <-m.store.Changed():
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// progress is one line about those whom the move is about.
+func (m *move) progress(view cluster.View) string {
+	leader := view.Leader.Name
+	if leader == "" {
+		leader = "none"
+	}
+	parts := []string{"leader: " + leader}
+	seen := map[string]bool{"": true}
+	for _, name := range []string{m.before.view.Leader.Name, m.candidate, view.Leader.Name} {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		member, ok := view.Member(name)
+		text := name + " is gone"
+		if ok {
+			text = fmt.Sprintf("%s %s as %s", name, newPicture(m.name, view).state(member), member.Role)
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// takesWrites reports that somebody else than before leads, and that its server
+// has been promoted.
+func (m *move) takesWrites(view cluster.View) bool {
+	leader, ok := view.LeaderMember()
+	return ok && leader.Name != m.before.view.Leader.Name && leader.State == cluster.StateRunning &&
+		(leader.Role == cluster.RolePrimary || leader.Role == cluster.RoleStandbyLeader)
+}
+
+// rejoined reports that the former leader streams from the new one.
+func (m *move) rejoined(view cluster.View) bool {
+	former, ok := view.Member(m.before.view.Leader.Name)
+	leader, led := view.LeaderMember()
+	return m.before.view.Leader.Name == "" || ok && led && former.Name != leader.Name &&
+		former.ReplicationState == cluster.Streaming && former.Timeline == leader.Timeline
+}
+
+// settle waits until the new leader takes writes, and with wait until the old one
+// streams. It is bounded; what is then printed is the state as it is.
+func (m *move) settle(ctx context.Context, wait bool) {
+	limited, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	m.follow(limited, m.takesWrites)
+	if !wait {
+		return
+	}
+	limited, cancelWait := context.WithTimeout(ctx, rejoinTime)
+	defer cancelWait()
+	if !m.follow(limited, m.rejoined) {
+		m.warn(fmt.Sprintf("%s does not stream from the new leader yet", m.before.view.Leader.Name))
+	}
+}
+
+// fallBack writes the request into the store, if nothing has changed there since
+// the operator looked: the leader may have got the request after all. Then it
+// waits to see who acts on it.
+func (m *move) fallBack(ctx context.Context, wait bool) error {
+	m.say("%s Could not %s using Patroni api, falling back to DCS\n", m.stamp(), m.action)
+	request := cluster.Failover{Leader: m.leader, Candidate: m.candidate}
+	if m.at != nil {
+		request.At = isoTime(*m.at)
+	}
+	limited, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	_, err := m.store.Commit(limited, dcs.Txn{
+		If:   []dcs.Condition{m.sameLeader(), m.sameRequest()},
+		Then: []dcs.Op{{Key: dcs.KeyFailover, Data: request.Encode()}},
+	})
+	if err != nil && !errors.Is(err, dcs.ErrConflict) {
+		return m.unreachable(ctx, m.config, err)
+	}
+	if _, err := m.read(ctx); err != nil { // the mirror is now as new as the write
+		return err
+	}
+	if err != nil && !m.underWay() {
+		return fail("the cluster was changed meanwhile, nothing was requested; look at it again")
+	}
+	if m.at != nil {
+		return m.finish(ctx, "The request stands in the failover key; no member has confirmed it")
+	}
+	return m.outcome(ctx, wait)
+}
+
+func (m *move) sameLeader() dcs.Condition {
+	if name := m.before.view.Leader.Name; name != "" {
+		return dcs.Condition{Key: dcs.KeyLeader, Equals: []byte(name)}
+	}
+	return dcs.Condition{Key: dcs.KeyLeader, Absent: true}
+}
+
+func (m *move) sameRequest() dcs.Condition {
+	if seen := m.before.view.Failover.Modified; seen != 0 {
+		return dcs.Condition{Key: dcs.KeyFailover, Modified: seen}
+	}
+	return dcs.Condition{Key: dcs.KeyFailover, Absent: true}
+}
+
+// underWay reports that the store holds this very request, or that the move has
+// already come about.
+func (m *move) underWay() bool {
+	view := m.mirrored()
+	f := view.Failover
+	return f.Leader == m.leader && f.Candidate == m.candidate || view.Leader.Name != m.before.view.Leader.Name
+}
+
+// outcome waits for what comes of a request that was written into the store.
+func (m *move) outcome(ctx context.Context, wait bool) error {
+	limited, cancel := context.WithTimeout(ctx, m.patience())
+	defer cancel()
+	var last cluster.View
+	ended := m.follow(limited, func(v cluster.View) bool {
+		last = v
+		return m.takesWrites(v) || v.Leader.Name == m.before.view.Leader.Name && !v.Failover.Requested()
+	})
+	switch {
+	case ctx.Err() != nil:
+		return errAborted
+	case !ended:
+		return m.unknown(last)
+	case !m.takesWrites(last):
+		m.say("%s failed, details: the request was taken back by the leader\n", title(m.action))
+		return &failure{code: m.code(ExitRefused)}
+	}
+	if wait {
+		m.settle(ctx, wait)
+	}
+	done := map[string]string{"switchover": "switched over", "failover": "failed over"}[m.action]
+	text := fmt.Sprintf("Successfully %s to %q", done, last.Leader.Name)
+	if m.candidate != "" && last.Leader.Name != m.candidate {
+		text = fmt.Sprintf("%s to %q instead of %q", strings.ToUpper(done[:1])+done[1:], last.Leader.Name, m.candidate)
+	}
+	return m.finish(ctx, text)
+}
+
+func (m *move) unknown(last cluster.View) error {
+	what := "the request stands in the failover key and nobody has acted on it; it may still take effect"
+	if last.Leader.Name != m.before.view.Leader.Name {
+		what = "there is no leader yet that takes writes"
+	}
+	m.say("%s result unknown, details: %s\n", title(m.action), what)
+	return &failure{code: m.code(ExitUnknown)}
+}
+
+// code is the exit code of an outcome. patronictl knows no more than 1.
+func (m *move) code(strict int) int {
+	if m.Strict {
+		return strict
+	}
+	return ExitFailed
+}

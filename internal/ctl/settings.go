@@ -1,0 +1,206 @@
+package ctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"matriarch/internal/api/client"
+	"matriarch/internal/cluster"
+	"matriarch/internal/config"
+	"matriarch/internal/dcs"
+	"matriarch/internal/store"
+)
+
+// load reads the configuration: the file of -c, else of PATRONICTL_CONFIG_FILE,
+// else the one in the user's directory, and PATRONI_* variables over it. Nothing
+// of it has to be right but what the commands use.
+func (a *app) load() (*config.Config, error) {
+	path, given := a.configFile, true
+	if path == "" {
+		path = a.getenv("PATRONICTL_CONFIG_FILE")
+	}
+	if path == "" {
+		path, given = a.defaultPath(), false
+	}
+	if _, err := os.ReadDir(path); err != nil {
+		f, err := os.Open(path)
+		if err == nil {
+			_ = f.Close()
+		} else if given {
+			return nil, fail("Provided config file %s not existing or no read rights. Check the -c/--config-file parameter", path)
+		} else {
+			path = ""
+		}
+	}
+	c, _, err := config.Load(path, a.Environ)
+	switch {
+	case c != nil:
+	case errors.Is(err, config.ErrEmpty):
+		c = &config.Config{}
+	default:
+		return nil, fail("%v", err)
+	}
+	if err := a.useURL(c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (a *app) defaultPath() string {
+	dir := a.getenv("XDG_CONFIG_HOME")
+	if dir == "" {
+		dir = filepath.Join(a.getenv("HOME"), ".config")
+	}
+	return filepath.Join(dir, "patroni", "patronictl.yaml")
+}
+
+// useURL lets --dcs-url replace the store: [scheme://][host][:port][/namespace].
+// Without a scheme it is etcd's v3 protocol, the only one that is spoken.
+func (a *app) useURL(c *config.Config) error {
+	text := a.dcsURL
+	if text == "" {
+		text = a.getenv("DCS_URL")
+	}
+	if text == "" {
+		return nil
+	}
+	if !strings.Contains(text, "://") {
+		text = "etcd3://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return fail("Unable to parse the dcs url")
+	}
+	if u.Scheme != "etcd3" && u.Scheme != "etcd" {
+		return fail("Unknown dcs scheme: %s", u.Scheme)
+	}
+	host, port := u.Hostname(), u.Port()
+	if host == "" {
+		host = "localhost"
+	}
+	if port == "" {
+		port = "2379"
+	}
+	c.Etcd, c.Embedded = &config.EtcdConfig{Hosts: []string{net.JoinHostPort(host, port)}, Protocol: "http"}, nil
+	if namespace := strings.Trim(u.Path, "/"); namespace != "" {
+		c.Namespace = namespace
+	}
+	return nil
+}
+
+// session is an open store with the cluster's name.
+type session struct {
+	*app
+	store  dcs.Store
+	config *config.Config
+	name   string
+}
+
+// open connects to the named cluster, or to the one of the configuration.
+func (a *app) open(ctx context.Context, name string) (*session, error) {
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
+		own := *c
+		own.Scope, c = name, &own
+	}
+	if c.Scope == "" {
+		return nil, fail("no cluster name: give one as an argument, or set scope in the configuration")
+	}
+	if len(store.Endpoints(c)) == 0 && (c.Etcd == nil || c.Etcd.SRV == "") {
+		return nil, fail("Can not find suitable configuration of distributed configuration store\nAvailable implementations: etcd, etcd3, embedded")
+	}
+	limited, cancel := context.WithTimeout(ctx, a.timeout)
+	defer cancel()
+	s, err := a.Open(limited, c, store.Options{RetryTimeout: a.timeout})
+	if err != nil {
+		return nil, a.unreachable(ctx, c, err)
+	}
+	return &session{app: a, store: s, config: c, name: c.Scope}, nil
+}
+
+// unreachable says where the store was looked for: that is the first thing that
+// an operator has to check.
+func (a *app) unreachable(ctx context.Context, c *config.Config, err error) error {
+	if ctx.Err() != nil {
+		return errAborted
+	}
+	where := strings.Join(store.Endpoints(c), ", ")
+	if where == "" && c.Etcd != nil {
+		where = "the servers of SRV domain " + c.Etcd.SRV
+	}
+	cause := strings.ReplaceAll(err.Error(), "\n", "; ") // one line
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fail("the store did not answer within %v, tried %s: %s", a.timeout, where, cause)
+	}
+	return fail("the store cannot be used, tried %s: %s", where, cause)
+}
+
+func (s *session) close() { _ = s.store.Close() } // nothing depends on it any more
+
+// read fetches the cluster as it is now.
+func (s *session) read(ctx context.Context) (picture, error) {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	snapshot, err := s.store.Read(limited)
+	if err != nil {
+		return picture{}, s.unreachable(ctx, s.config, err)
+	}
+	return newPicture(s.name, store.View(snapshot)), nil
+}
+
+// mirrored is the cluster as last heard of; it does not wait.
+func (s *session) mirrored() cluster.View {
+	snapshot, _ := s.store.Mirror()
+	return store.View(snapshot)
+}
+
+// client speaks to the members with the configured certificates and password.
+func (s *session) client() (*client.Client, error) { return newClient(s.app, s.config) }
+
+func newClient(a *app, c *config.Config) (*client.Client, error) {
+	out, err := client.New(client.Options{
+		Username: c.Ctl.Username, Password: c.Ctl.Password.Reveal(), CACert: c.Ctl.CACert,
+		CertFile: c.Ctl.CertFile, KeyFile: c.Ctl.KeyFile, KeyPassword: c.Ctl.KeyFilePassword.Reveal(),
+		Insecure: c.Ctl.Insecure || a.insecure, UserAgent: "Matriarch ctl",
+	})
+	if err != nil {
+		return nil, fail("%v", err)
+	}
+	return out, nil
+}
+
+// one runs a command about one cluster, named by the first argument or the
+// configuration.
+func (a *app) one(ctx context.Context, args []string, do func(*session, picture) error) error {
+	name := ""
+	if len(args) > 0 {
+		name = args[0]
+	}
+	s, err := a.open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	p, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	return do(s, p)
+}
+
+// stamp is the time in front of a line about an action: local, five digits of a
+// second.
+func (a *app) stamp() string {
+	now := a.Now().Local()
+	return fmt.Sprintf("%s.%05d", now.Format(time.DateTime), now.Nanosecond()/10000)
+}
