@@ -22,6 +22,9 @@ var binDir = "/usr/lib/postgresql/15/bin"
 // TestMain runs the tests as the user postgres when it is started as root, as in
 // production: PostgreSQL refuses to run as root, and so do we.
 func TestMain(m *testing.M) {
+	if os.Getenv(holdEnv) != "" {
+		holdTool()
+	}
 	if os.Geteuid() == 0 {
 		os.Exit(runAsPostgres())
 	}

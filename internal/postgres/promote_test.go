@@ -11,6 +11,10 @@ import (
 // Whether a promotion can be slept over, asked for right after the primary was
 // killed, with PostgreSQL's own wal_retrieve_retry_interval of 5 s.
 //
+// Measured with PostgreSQL 15.20 on two busy cores: with a single request 3 of 48
+// promotions took 5.0 s and the others at most 0.3 s; with the request repeated
+// every 25 ms the worst of 60 took 0.13 s, the median 0.04 s.
+//
 // MATRIARCH_PROMOTE_TRIES sets the number of tries, MATRIARCH_PROMOTE_AGAIN the
 // time between two requests.
 func TestPromotionNeverSleeps(t *testing.T) {

@@ -28,7 +28,7 @@ func (s *Server) emptyDirectory(ctx context.Context) error {
 	if p := s.current(); p != nil {
 		return fmt.Errorf("remove data of %s: %w as process %d", cfg.DataDir, ErrRunning, p.pid)
 	}
-	if err := s.clearLeftovers(ctx); err != nil {
+	if err := errors.Join(s.clearStrays(ctx), s.clearLeftovers(ctx)); err != nil {
 		return fmt.Errorf("remove data of %s: %w", cfg.DataDir, err)
 	}
 	s.disconnect()
@@ -117,7 +117,7 @@ func (s *Server) MoveAside(ctx context.Context) error {
 	if p := s.current(); p != nil {
 		return fmt.Errorf("move %s aside: %w as process %d", cfg.DataDir, ErrRunning, p.pid)
 	}
-	if err := s.clearLeftovers(ctx); err != nil {
+	if err := errors.Join(s.clearStrays(ctx), s.clearLeftovers(ctx)); err != nil {
 		return fmt.Errorf("move %s aside: %w", cfg.DataDir, err)
 	}
 	s.setUpstream(nil)

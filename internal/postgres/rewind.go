@@ -75,7 +75,7 @@ func (s *Server) rewindPrepared(ctx context.Context, source Upstream) error {
 	if p := s.current(); p != nil {
 		return fmt.Errorf("%w as process %d", ErrRunning, p.pid)
 	}
-	if err := s.clearLeftovers(ctx); err != nil {
+	if err := errors.Join(s.clearStrays(ctx), s.clearLeftovers(ctx)); err != nil {
 		return err
 	}
 	primary, err := s.IsPrimary(ctx, source)
