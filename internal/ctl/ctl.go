@@ -83,7 +83,9 @@ func Root(env Env, version string) *cobra.Command {
 	}
 	a.globals(root.Flags(), true)
 	root.AddCommand(a.commands(version)...)
-	finish(root, env)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	Finish(root, env)
 	return root
 }
 
@@ -127,19 +129,24 @@ func (a *app) globals(f *pflag.FlagSet, short bool) {
 	_ = f.MarkHidden("dcs")
 }
 
-// finish gives a command line patronictl's way with mistakes.
-func finish(root *cobra.Command, env Env) {
+// Finish gives a command line patronictl's way with mistakes, and the examples
+// the program's name.
+func Finish(root *cobra.Command, env Env) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(env.In)
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(flagError)
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	for _, c := range root.Commands() {
+		lines := strings.Split(c.Example, "\n")
+		for i, line := range lines {
+			if rest, ok := strings.CutPrefix(line, "  "+c.Name()); ok {
+				lines[i] = "  " + root.Name() + " " + c.Name() + rest
+			}
+		}
+		c.Example = strings.Join(lines, "\n")
+	}
 }
-
-// Finish prepares a root that holds Commands.
-func Finish(root *cobra.Command, env Env) { finish(root, env) }
 
 // Exit prints what is left to say of an error and returns the exit code.
 func Exit(err error, stderr io.Writer) int {
@@ -200,9 +207,18 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("No such command '%s'.", args[0])
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		text += fmt.Sprintf(" Did you mean '%s'?", near[0])
+	return NoSuchCommand(cmd, args[0])
+}
+
+// NoSuchCommand is the error about a command that the root does not have.
+func NoSuchCommand(cmd *cobra.Command, name string) error {
+	text := fmt.Sprintf("No such command '%s'.", name)
+	for distance := range 2 { // the nearest first
+		cmd.SuggestionsMinimumDistance = distance + 1
+		if near := cmd.SuggestionsFor(name); len(near) > 0 {
+			text += fmt.Sprintf(" Did you mean '%s'?", near[0])
+			break
+		}
 	}
 	return Usage(cmd, "%s", text)
 }

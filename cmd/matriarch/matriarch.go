@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"matriarch/internal/config"
+	"matriarch/internal/ctl"
+	"matriarch/internal/daemon"
+)
+
+const about = `Matriarch keeps a PostgreSQL cluster available. One agent runs beside each
+server; the agents agree through etcd on who leads; when the leader is lost, the
+best standby takes over, and the old one comes back as a standby.
+
+It reads Patroni's patroni.yml, speaks Patroni's REST API and keeps Patroni's keys
+in etcd. Called as patroni or patronictl (a symlink), it is that program.`
+
+// matriarch is the program under its own name.
+func (p process) matriarch(args []string) int {
+	root := &cobra.Command{
+		Use:   "matriarch",
+		Short: "High availability for PostgreSQL",
+		Long:  about,
+		Example: "  matriarch validate /etc/patroni.yml    is the configuration right?\n" +
+			"  matriarch run /etc/patroni.yml         run the agent of this node\n" +
+			"  matriarch list -c /etc/patroni.yml     the cluster: who leads, who follows how closely\n" +
+			"  matriarch switchover -c /etc/patroni.yml",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error { return p.bare(cmd, args) },
+	}
+	root.AddCommand(p.runCommand(), p.validateCommand(), p.versionCommand())
+	for _, c := range ctl.Commands(p.ctl(true)) {
+		do := c.RunE
+		c.RunE = func(cmd *cobra.Command, args []string) error {
+			ctx, stop := interruptible(cmd.Context())
+			defer stop()
+			cmd.SetContext(ctx)
+			return do(cmd, args)
+		}
+		root.AddCommand(c)
+	}
+	ctl.Finish(root, p.ctl(true))
+	root.SetArgs(args)
+	return ctl.Exit(root.ExecuteContext(context.Background()), p.err)
+}
+
+// bare is matriarch without a command: with a file it runs the agent.
+func (p process) bare(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	if _, err := os.Stat(args[0]); err != nil || len(args) > 1 {
+		return ctl.NoSuchCommand(cmd, args[0])
+	}
+	return p.agent(cmd.Context(), args[0], product())
+}
+
+func (p process) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run CONFIG_FILE",
+		Short: "Run the agent of this node until it is told to end",
+		Long: "Run the agent of this node. The configuration is a file, or a directory of *.yml files;\n" +
+			"PATRONI_* variables are laid over it. SIGHUP reads it again. SIGTERM stops PostgreSQL and\n" +
+			"hands the leadership over, unless the cluster is paused.",
+		Example: "  run /etc/patroni.yml",
+		Args:    exactly(1, "CONFIG_FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.agent(cmd.Context(), args[0], product())
+		},
+	}
+}
+
+// exactly wants one argument for each name.
+func exactly(n int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < n {
+			return ctl.Usage(cmd, "Missing argument '%s'.", names[len(args)])
+		}
+		if len(args) > n {
+			return ctl.Usage(cmd, "Got unexpected extra argument (%s)", args[n])
+		}
+		return nil
+	}
+}
+
+func (p process) validateCommand() *cobra.Command {
+	var ignorePort bool
+	cmd := &cobra.Command{
+		Use:   "validate CONFIG_FILE",
+		Short: "Check a configuration: every fault at once, with its line",
+		Long: "Check a configuration and what it needs of this machine: programs, directories, free ports, a\n" +
+			"store that answers. Faults end with exit code 1, warnings do not.",
+		Example: "  validate /etc/patroni.yml\n  validate -i /etc/patroni.yml",
+		Args:    exactly(1, "CONFIG_FILE"),
+	}
+	cmd.Flags().BoolVarP(&ignorePort, "ignore-listen-port", "i", false, "do not ask for free ports: the node may be running")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		c, report, err := config.Load(args[0], p.environ)
+		if c == nil {
+			return err
+		}
+		problems := append(report.Problems, config.Inspect(ctx, c, config.InspectOptions{IgnoreListenPort: ignorePort})...)
+		faults := 0
+		for _, problem := range problems {
+			fmt.Fprintln(p.out, problem)
+			if problem.Severity == config.Error {
+				faults++
+			}
+		}
+		if faults > 0 {
+			return fmt.Errorf("%s is not usable as it is: %d faults", args[0], faults)
+		}
+		fmt.Fprintf(p.out, "%s is usable: node %s of cluster %s\n", args[0], c.Name, c.Scope)
+		return nil
+	}
+	return cmd
+}
+
+func (p process) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version, and that of Patroni whose surface it has",
+		Example: "  version",
+		Args:    exactly(0),
+		Run: func(*cobra.Command, []string) {
+			fmt.Fprintf(p.out, "matriarch %s (compatible with Patroni %s, %s, %s/%s)\n", version, daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		},
+	}
+}

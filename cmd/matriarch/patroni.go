@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"matriarch/internal/config"
+	"matriarch/internal/ctl"
+	"matriarch/internal/daemon"
+)
+
+const patroniUsage = `usage: patroni [-h] [--version] [--validate-config | --generate-sample-config | --generate-config]
+               [--dsn DSN] [--ignore-listen-port] [--print]
+               [configfile]
+`
+
+const patroniHelp = patroniUsage + `
+positional arguments:
+  configfile            Patroni may also read the configuration from the PATRONI_CONFIGURATION environment variable
+
+options:
+  -h, --help            show this help message and exit
+  --version             show program's version number and exit
+  --validate-config     Run config validator and exit
+  --generate-sample-config
+                        not supported: start from the example in the documentation
+  --generate-config     not supported: start from the example in the documentation
+  --dsn DSN             Optional DSN string of the instance to be used as a source for config generation
+  -i, --ignore-listen-port
+                        Ignore listen ports already in use when --validate-config is used
+  -p, --print           Print out local configuration as YAML when --validate-config is used
+`
+
+// patroniOptions are the options of patroni's command line.
+type patroniOptions struct {
+	help, version, validate, sample, generate, ignorePort, print bool
+	path                                                         string
+}
+
+// patroni is the program that systemd units and container images call.
+func (p process) patroni(args []string) int {
+	o, err := parsePatroni(args)
+	switch {
+	case err != nil:
+		fmt.Fprintf(p.err, "%spatroni: error: %v\n", patroniUsage, err)
+		return ctl.ExitUsage
+	case o.help:
+		fmt.Fprint(p.out, patroniHelp)
+		return 0
+	case o.version:
+		fmt.Fprintf(p.out, "patroni %s\n", daemon.Version)
+		return 0
+	case o.sample, o.generate:
+		fmt.Fprintln(p.err, "Generating a configuration is not supported; start from the example in the documentation and check it with --validate-config")
+		return 1
+	case o.validate:
+		return p.validateConfig(o)
+	}
+	err = p.agent(context.Background(), o.path, product())
+	if errors.Is(err, config.ErrEmpty) {
+		fmt.Fprintln(p.err, "Config is empty.")
+		return 1
+	}
+	if err != nil {
+		fmt.Fprintf(p.err, "patroni: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func parsePatroni(args []string) (o patroniOptions, err error) {
+	f := pflag.NewFlagSet("patroni", pflag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.BoolVarP(&o.help, "help", "h", false, "")
+	f.BoolVar(&o.version, "version", false, "")
+	f.BoolVar(&o.validate, "validate-config", false, "")
+	f.BoolVar(&o.sample, "generate-sample-config", false, "")
+	f.BoolVar(&o.generate, "generate-config", false, "")
+	f.BoolVarP(&o.ignorePort, "ignore-listen-port", "i", false, "")
+	f.BoolVarP(&o.print, "print", "p", false, "")
+	f.String("dsn", "", "")
+	err = f.Parse(args)
+	var missing *pflag.NotExistError
+	var valueless *pflag.ValueRequiredError
+	switch {
+	case errors.As(err, &missing):
+		dashes := "--"
+		if missing.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		return o, fmt.Errorf("unrecognized arguments: %s%s", dashes, missing.GetSpecifiedName())
+	case errors.As(err, &valueless):
+		return o, fmt.Errorf("argument --%s: expected one argument", valueless.GetFlag().Name)
+	case err != nil:
+		return o, err
+	case f.NArg() > 1:
+		return o, fmt.Errorf("unrecognized arguments: %s", strings.Join(f.Args()[1:], " "))
+	}
+	var modes []string
+	for _, m := range []struct {
+		on   bool
+		name string
+	}{{o.validate, "--validate-config"}, {o.sample, "--generate-sample-config"}, {o.generate, "--generate-config"}} {
+		if m.on {
+			modes = append(modes, m.name)
+		}
+	}
+	if len(modes) > 1 {
+		return o, fmt.Errorf("argument %s: not allowed with argument %s", modes[1], modes[0])
+	}
+	o.path = f.Arg(0)
+	return o, nil
+}
+
+// validateConfig prints one problem per line on stderr, in the shape that
+// configuration tools read.
+func (p process) validateConfig(o patroniOptions) int {
+	ctx, stop := interruptible(context.Background())
+	defer stop()
+	c, report, err := config.Load(o.path, p.environ)
+	if errors.Is(err, config.ErrEmpty) {
+		fmt.Fprintln(p.err, "Config is empty.")
+		return 1
+	}
+	if c == nil {
+		fmt.Fprintln(p.err, err)
+		return 1
+	}
+	problems := append(report.Problems, config.Inspect(ctx, c, config.InspectOptions{IgnoreListenPort: o.ignorePort})...)
+	lines := config.ValidatorLines(problems)
+	for _, line := range lines {
+		fmt.Fprintln(p.err, line)
+	}
+	if len(lines) > 0 {
+		return 1
+	}
+	if o.print {
+		fmt.Fprint(p.out, ctl.YAML(c.Tree().JSON()))
+	}
+	return 0
+}
