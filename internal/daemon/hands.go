@@ -227,6 +227,9 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 		}
 		h.log.Warn("dynamic configuration: " + p.String())
 	}
+	for _, text := range unusedDynamic(dynamic) {
+		h.log.Warn("dynamic configuration: " + text)
+	}
 	h.pg.Reconfigure(serverConfig(local, e.Postgresql))
 	h.effective(e)
 	if h.pg.Directory() != postgres.HasControl {

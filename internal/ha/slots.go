@@ -20,7 +20,7 @@ func keepSlots(o Observation, plan Plan) Plan {
 		known, want := wanted[slot.Name]
 		delete(wanted, slot.Name)
 		switch {
-		case slot.Foreign, slot.Active:
+		case slot.Foreign, slot.Active, o.leftAlone(slot.Name):
 		case !want || slot.Lost:
 			if !o.Store.Settings.Pause { // B-516
 				plan.Do = append(plan.Do, DropSlot{Name: slot.Name})
@@ -43,6 +43,13 @@ func keepSlots(o Observation, plan Plan) Plan {
 		plan.Do = append(plan.Do, CreateSlot{Name: name})
 	}
 	return plan
+}
+
+// leftAlone reports a slot that the configuration gives to somebody else: a
+// permanent one, or one that ignore_slots matches (B-337, B-346).
+func (o Observation) leftAlone(name string) bool {
+	s := o.Store.Settings
+	return slices.Contains(s.Permanent, name) || slices.ContainsFunc(s.Ignore, func(i cluster.IgnoreSlot) bool { return i.Matches(name) })
 }
 
 // wantedSlots are the slots that should exist here, with the position that the
