@@ -50,8 +50,7 @@ func looksShutDown(cfg Config) bool {
 	if _, err := io.ReadFull(file, head); err != nil {
 		return false
 	}
-	state := binary.NativeEndian.Uint32(head[16:])
-	return state == 1 || state == 2 // DB_SHUTDOWNED, DB_SHUTDOWNED_IN_RECOVERY
+	return binary.NativeEndian.Uint32(head[16:]) == 1 // DB_SHUTDOWNED: a primary, cleanly
 }
 
 // ShutdownPosition is the position up to which a standby must have received to

@@ -59,6 +59,9 @@ func (s *Server) rewrite(ctx context.Context, p *process, standby, always bool) 
 	if p == nil || !changed && !always && !unread {
 		return changed, nil
 	}
+	if err := s.hearsSignals(ctx, p); err != nil {
+		return false, err
+	}
 	if err := p.signal(unix.SIGHUP); err != nil {
 		return false, err
 	}

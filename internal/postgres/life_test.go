@@ -136,3 +136,19 @@ func TestFrozenServerIsNotDownAndCanBeKilled(t *testing.T) {
 		t.Fatalf("left: %v", left)
 	}
 }
+
+// Signals in the first milliseconds of a postmaster's life would end it.
+func TestReloadAndPromoteRightAfterTheStart(t *testing.T) {
+	n1 := newPrimary(t, "n1")
+	n2 := newStandby(t, "n2", n1)
+	for range 5 {
+		n2.must(n2.Stop(within(t), StopOptions{Mode: Fast}))
+		n2.must(n2.StartStandby(within(t), n1.self))
+		_, err := n2.Reload(within(t), true)
+		n2.must(err)
+		n2.must(n2.WaitReady(within(t)))
+	}
+	n2.must(n2.Stop(within(t), StopOptions{Mode: Fast}))
+	n2.must(n2.StartStandby(within(t), n1.self))
+	n2.must(n2.Promote(within(t)))
+}

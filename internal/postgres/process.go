@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -144,4 +145,22 @@ func (s *Server) adopt() *process {
 	}
 	s.log.Info("adopted a running postmaster", "pid", p.pid, "started", p.startedAt)
 	return p
+}
+
+// hearsSignals waits until the postmaster has written its postmaster.pid: by then
+// it handles signals. Before that, a SIGHUP or SIGUSR1 has its default action and
+// ends the process that we have just started.
+func (s *Server) hearsSignals(ctx context.Context, p *process) error {
+	tick := time.NewTicker(leftoverPoll)
+	defer tick.Stop()
+	for readPidFile(s.cfg()).PID != p.pid {
+		select {
+		case <-tick.C:
+		case <-p.ended:
+			return fmt.Errorf("%w: postmaster %d has ended (%s)%s", ErrNotRunning, p.pid, p.exit, s.quoteServer())
+		case <-ctx.Done():
+			return fmt.Errorf("wait for postmaster.pid: %w", ctx.Err())
+		}
+	}
+	return nil
 }

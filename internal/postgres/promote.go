@@ -40,6 +40,9 @@ func (s *Server) promote(ctx context.Context, again time.Duration) error {
 	if standby, err := s.inRecovery(ctx); err == nil && !standby {
 		return nil
 	}
+	if err := s.hearsSignals(ctx, p); err != nil {
+		return fmt.Errorf("promote: %w", err)
+	}
 	request := s.cfg().data("promote")
 	// A request that stayed behind would be found at the next signal of any kind
 	// to the postmaster, when nobody wants it any more.

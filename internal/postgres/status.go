@@ -111,6 +111,8 @@ func (s *Server) Status(ctx context.Context) Status {
 		return status
 	}
 	status.Running, status.PID, status.StartedAt = true, p.pid, p.startedAt
+	ctx, cancel := context.WithTimeout(ctx, localLimit) // for all of its questions together
+	defer cancel()
 	err := s.query(ctx, func(ctx context.Context, q querier) error { return readStatus(ctx, q, &status) })
 	if err != nil {
 		var refusal *pgconn.PgError
@@ -234,8 +236,6 @@ func (s *Server) replayTimeline(ctx context.Context, p *process, seen Status) wa
 	}
 	cfg := s.cfg()
 	self := Upstream{Host: cfg.localAddress(cfg.UseUnixSocketRepl), Port: cfg.port()}
-	ctx, cancel := context.WithTimeout(ctx, localLimit)
-	defer cancel()
 	identity, err := s.ReplicationIdentify(ctx, self)
 	timeline := identity.At.Timeline
 	if err != nil {
