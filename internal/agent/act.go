@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		ask, cancel := context.WithTimeout(ctx, peersTimeout)
 		defer cancel()
 		a.memory.peers = ha.Peers{Asked: true, Answers: a.cfg.Peers.Ask(ask, act.Members)}
-		a.memory.peersAt = now
+		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
 	case ha.ReadLog:
 		read, cancel := context.WithTimeout(ctx, serverTimeout)
@@ -72,20 +73,42 @@ func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 	case ha.Follow:
 		return true, a.cfg.Server.Follow(ctx, act.Upstream)
 	case ha.CreateSlot:
-		return true, a.cfg.Server.CreateSlot(ctx, act.Name)
+		return true, a.slot(action, a.cfg.Server.CreateSlot(ctx, act.Name))
 	case ha.DropSlot:
-		return true, a.cfg.Server.DropSlot(ctx, act.Name)
+		return true, a.slot(action, a.cfg.Server.DropSlot(ctx, act.Name))
 	case ha.AdvanceSlot:
-		return true, a.cfg.Server.AdvanceSlot(ctx, act)
+		return true, a.slot(action, a.cfg.Server.AdvanceSlot(ctx, act))
 	case ha.MoveAside:
 		return true, a.cfg.Server.MoveAside(ctx)
 	}
 	return false, nil
 }
 
+// slot logs what became of an operation on a slot and lets the pass go on: a slot
+// that cannot be made, for example since max_replication_slots is reached, must
+// not keep the member key from being published. The next pass tries it again.
+func (a *Agent) slot(action ha.Action, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return err // the server hangs: the rest of the pass would as well
+	}
+	if err != nil && a.memory.newSlotFault(err) {
+		a.log.Warn("a replication slot is not in order; it will be tried again", "action", name(action), "err", err)
+	}
+	return nil
+}
+
+// patience is how long this pass may wait for the store: a primary whose lease runs
+// out must be looked at in time, and a pass that waits does not look (S1).
+func patience(o ha.Observation) time.Duration {
+	if p := o.Patience(); p > 0 {
+		return min(p, storeTimeout)
+	}
+	return storeTimeout
+}
+
 func (a *Agent) renew(ctx context.Context, now time.Time, o ha.Observation) error {
 	a.memory.renewTried = now
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience(o))
 	defer cancel()
 	_, fresh, err := a.cfg.Store.Renew(ctx, o.Store.Settings.TTL)
 	if err != nil {
@@ -112,7 +135,7 @@ func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
 
 // doStore carries out one conditional transaction.
 func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, patience(o))
 	defer cancel()
 	if _, ok := action.(ha.Reread); ok {
 		_, err := a.cfg.Store.Read(ctx)

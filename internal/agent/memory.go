@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 )
 
@@ -26,10 +27,14 @@ type memory struct {
 	crashed    bool
 	seen       map[string]time.Time // slot name to when its member was last in the view
 
-	peers   ha.Peers
-	peersAt time.Time
-	log     ha.LeaderLog
-	logAt   time.Time
+	lease  dcs.Lease // as last seen
+	former dcs.Lease // the one before a change of the ttl: the leader key hangs there until it is moved
+
+	peers     ha.Peers
+	peersAt   time.Time // when the round was begun
+	peersDone time.Time
+	log       ha.LeaderLog
+	logAt     time.Time
 
 	settings cluster.Settings
 	dynamic  map[string]any
@@ -40,13 +45,14 @@ type memory struct {
 	hasReason   bool
 	faults      []string
 	failure     string
-	failures    int // passes in a row that failed
-	immediately int // passes in a row that asked for another one at once
+	slotFaults  map[string]bool // told already
+	failures    int             // passes in a row that failed
+	immediately int             // passes in a row that asked for another one at once
 }
 
 func (m *memory) begin(now time.Time, dynamic map[string]any) {
 	m.started, m.dynamic = now, dynamic
-	m.seen = map[string]time.Time{}
+	m.seen, m.slotFaults = map[string]time.Time{}, map[string]bool{}
 	settings, _, err := cluster.ReadSettings(dynamic)
 	if err != nil {
 		settings = cluster.DefaultSettings()
@@ -73,6 +79,28 @@ func (m *memory) configure(c cluster.Config, log *slog.Logger) {
 		log.Warn("dynamic configuration: " + note)
 	}
 	m.settings, m.dynamic = settings, c.Document
+}
+
+// holds takes note of the lease that this node has now. One that was replaced
+// because the ttl changed lives on until its end; any other is gone.
+func (m *memory) holds(lease dcs.Lease) {
+	if lease.ID != m.lease.ID {
+		m.former = dcs.Lease{}
+		if lease.ID != 0 && lease.TTL != m.lease.TTL {
+			m.former = m.lease
+		}
+	}
+	m.lease = lease
+}
+
+// grip is how long the leader key holds that hangs on the given lease.
+func (m *memory) grip(now time.Time, under int64) time.Duration {
+	for _, l := range []dcs.Lease{m.lease, m.former} {
+		if l.ID != 0 && l.ID == under {
+			return max(0, l.Deadline().Sub(now))
+		}
+	}
+	return 0
 }
 
 // leaderless is how long the view has shown no leader.
@@ -121,7 +149,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 		o.Memory.Seen[name] = now.Sub(at)
 	}
 	o.Peers = m.peers
-	o.Peers.Age = since(now, m.peersAt)
+	o.Peers.Age, o.Peers.Done = since(now, m.peersAt), since(now, m.peersDone)
 	o.Log = m.log
 	o.Log.Age = since(now, m.logAt)
 	if o.Log.Leader != leader {
@@ -163,6 +191,16 @@ func (m *memory) newFaults(faults []string) []string {
 	fresh := slices.DeleteFunc(slices.Clone(faults), func(f string) bool { return slices.Contains(m.faults, f) })
 	m.faults = faults
 	return fresh
+}
+
+// newSlotFault reports that the fault of a slot was not seen before. The few that
+// were are kept for the agent's life.
+func (m *memory) newSlotFault(err error) bool {
+	if m.slotFaults[err.Error()] || len(m.slotFaults) > 100 {
+		return false
+	}
+	m.slotFaults[err.Error()] = true
+	return true
 }
 
 func (m *memory) newFailure(action string, err error) bool {

@@ -20,7 +20,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	a.mu.Unlock()
 
 	o := ha.Observation{Now: now, Me: me, Stopping: stopping}
-	o.Store = a.observeStore(now)
+	o.Store = a.observeStore(now, me.Name)
 	look, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	// The work is read before the server: if it ends in between, the next pass
@@ -28,11 +28,13 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	// beside a server as it was while the work was going on.
 	o.Job, o.Last = a.cfg.Server.Work(now)
 	o.Server = a.cfg.Server.Observe(look)
+	// A server that is slow to answer has used up some of the lease (S1).
+	o.Store.Grip = max(0, o.Store.Grip-a.cfg.Now().Sub(now))
 	a.memory.notice(now, &o)
 	return o
 }
 
-func (a *Agent) observeStore(now time.Time) ha.Store {
+func (a *Agent) observeStore(now time.Time, me string) ha.Store {
 	snapshot, current := a.cfg.Store.Mirror()
 	view := cluster.Parse(snapshot.Revision, entries(snapshot))
 	a.memory.configure(view.Config, a.log)
@@ -47,9 +49,10 @@ func (a *Agent) observeStore(now time.Time) ha.Store {
 		if lease.TTL != s.Settings.TTL { // the ttl changed: a new lease is due now
 			s.LeaseAge = ha.Idle
 		}
-		if view.Leader.Name == a.cfg.Me.Name && view.Leader.Lease == lease.ID {
-			s.Grip = max(0, lease.Deadline().Sub(now))
-		}
+	}
+	a.memory.holds(lease)
+	if view.Leader.Name == me {
+		s.Grip = a.memory.grip(now, view.Leader.Lease)
 	}
 	s.Leaderless = a.memory.leaderless(now, current, view)
 	return s

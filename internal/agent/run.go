@@ -49,7 +49,11 @@ const (
 func (m *memory) pause(plan ha.Plan, err error) time.Duration {
 	if err != nil {
 		m.failures++
-		return min(failPause<<min(m.failures, 10), failPauseMost)
+		pause := min(failPause<<min(m.failures, 10), failPauseMost)
+		if plan.LookAgain > 0 { // the end of a lease does not wait for a pause to be over
+			pause = min(pause, plan.LookAgain)
+		}
+		return pause
 	}
 	if m.failures > 0 {
 		m.failures, m.failure = 0, ""

@@ -9,16 +9,17 @@ import (
 // Decide says what this node does next. It reads nothing but its argument, so
 // equal observations give equal plans.
 func Decide(o Observation) Plan {
-	plan := decide(o)
-	return upkeep(o, plan)
-}
-
-// decide is the order in which things matter. Safety comes first: whatever else
-// is going on, a server that may take writes without the right to is stopped.
-func decide(o Observation) Plan {
 	if plan, stop := guard(o); stop {
+		// Alone: nothing comes before the end of a right, neither a renewal that
+		// waits for a silent store, and fails, nor files to be written.
 		return plan
 	}
+	return upkeep(o, decide(o))
+}
+
+// decide is the order in which things matter, once guard has made sure that
+// whatever takes writes has the right to.
+func decide(o Observation) Plan {
 	switch leadership := o.Leadership(); {
 	case o.Stopping:
 		return end(o)

@@ -23,14 +23,16 @@ func down(o Observation) Plan {
 func downAsLeader(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
-	case s.Pause:
-		return do(PausedReleasing, Release{}) // B-056
 	case o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver && !o.Last.Failed:
 		return do(HandingOver, Release{Optime: o.Last.Optime})
+	case s.Pause:
+		return do(PausedReleasing, Release{}) // B-056
 	case o.startFailedLately():
 		return do(StartFailed, Release{}) // B-040
 	case !o.Server.WasPrimary:
 		return do(StartAlone, StartStandby{})
+	case !o.firm():
+		return wait(NoLease, soon)
 	case s.PrimaryStartTimeout > 0:
 		return do(CrashRestart, StartPrimary{}) // B-251
 	}
@@ -50,7 +52,7 @@ const handOverPause = 2 * time.Second
 
 func downAlone(o Observation) Plan {
 	switch {
-	case o.Store.Settings.Pause:
+	case o.Store.Settings.Pause && !o.comingBack():
 		return wait(Paused, o.Store.Settings.LoopWait) // B-506
 	case o.Memory.Released > 0 && o.Memory.Released < handOverPause && o.Last.Purpose == ForHandOver:
 		return wait(HandedOver, handOverPause-o.Memory.Released)

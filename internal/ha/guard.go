@@ -17,6 +17,9 @@ func guard(o Observation) (Plan, bool) {
 	}
 	switch o.Leadership() {
 	case Theirs: // an answer: not one more instruction
+		if foreign(o) {
+			return Plan{}, false // another cluster's server is refused, not touched (B-053)
+		}
 		return do(Overtaken, KillServer{}), true
 	case Nobody: // the race decides; a running primary may have it at once
 		return Plan{}, false
@@ -32,7 +35,7 @@ func guard(o Observation) (Plan, bool) {
 	switch {
 	case o.Store.Grip <= stopReserve:
 		return do(why, KillServer{}), true
-	case o.Store.Grip > o.Store.Settings.RetryTimeout:
+	case o.firm():
 		return Plan{}, false
 	case o.Job.Work == NoWork:
 		return do(why, Stop{Mode: Fast, For: ForDemotion, Within: o.Store.Grip - stopReserve}), true
@@ -41,6 +44,22 @@ func guard(o Observation) (Plan, bool) {
 	default: // starting or promoting: nothing there is worth a clean stop
 		return do(why, KillServer{}), true
 	}
+}
+
+// firm reports that the lease holds long enough for a server to begin taking
+// writes: guard would stop it at once otherwise.
+func (o Observation) firm() bool { return o.Store.Grip > o.Store.Settings.RetryTimeout }
+
+// Patience is how long the pass may wait for the store before guard has to look
+// again. Very long where nothing hangs on it.
+func (o Observation) Patience() time.Duration {
+	if !o.mayWrite() || o.Store.Settings.Pause {
+		return Idle
+	}
+	if o.firm() {
+		return o.Store.Grip - o.Store.Settings.RetryTimeout
+	}
+	return max(o.Store.Grip-stopReserve, 0)
 }
 
 // mayWrite reports that the server can be acknowledging commits, or can begin to
@@ -65,7 +84,7 @@ func away(o Observation) Plan {
 	switch {
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
 		return wait(StoreAway, max(o.Store.Grip-s.RetryTimeout, soon))
-	case o.crashedLeader() && o.Store.Grip > s.RetryTimeout && !s.Pause:
+	case o.crashedLeader() && o.firm() && !s.Pause:
 		// The lease still holds, so nobody else can lead: writes need not wait
 		// for the store.
 		return do(CrashRestart, StartPrimary{})

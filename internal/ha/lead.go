@@ -13,6 +13,8 @@ func lead(o Observation) Plan {
 		return wait(Leading, soon) // starting, or out of connections: the lease goes on (B-095)
 	case o.Server.Role == Standby && s.Pause && f.Candidate != o.Me.Name:
 		return do(PausedReleasing, Release{}) // B-071
+	case o.Server.Role == Standby && !o.firm():
+		return wait(NoLease, soon)
 	case o.Server.Role == Standby:
 		var actions []Action
 		if f.Requested() && !s.Pause {
@@ -107,5 +109,7 @@ func (o Observation) history() (cluster.History, bool) {
 	if keep := o.Store.Settings.MaxTimelinesHistory; keep > 0 && len(out.Lines) > keep {
 		out.Lines = out.Lines[len(out.Lines)-keep:]
 	}
-	return out, true
+	// Where a promotion passed over a number, the last line never is that of the
+	// timeline before ours: what is stored already must not be written again.
+	return out, string(out.Encode()) != string(stored.Encode())
 }

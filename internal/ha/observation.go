@@ -227,6 +227,7 @@ type Finished struct {
 type Peers struct {
 	Asked   bool
 	Age     time.Duration // since the round was begun
+	Done    time.Duration // since the last answer, or the end of waiting for it
 	Answers []Peer        // sorted by name
 }
 

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -67,15 +68,16 @@ func raceRequested(o Observation) Plan {
 	if f.Candidate == o.Me.Name {
 		return do(RaceWon, Acquire{}) // B-115: it was asked for by name
 	}
-	rivals := o.candidates(false)
 	if f.Candidate != "" || f.Leader == o.Me.Name {
-		if plan, ok := askedNow(o, rivals, RaceAsking); !ok {
+		// Everybody in one round: two rounds about different members would make
+		// each other stale, and the race would ask for ever.
+		if plan, ok := askedNow(o, o.others(), RaceAsking); !ok {
 			return plan
 		}
 	}
 	if f.Candidate != "" {
-		for _, p := range o.Peers.Answers {
-			if p.Name == f.Candidate && !p.Silent && !p.Nofailover && !p.WatchdogFailed {
+		for _, p := range o.Peers.of(o.candidates(false)) {
+			if !p.Silent && !p.Nofailover && !p.WatchdogFailed {
 				return wait(RaceLeftToCandidate, s.LoopWait) // B-118
 			}
 		}
@@ -87,6 +89,17 @@ func raceRequested(o Observation) Plan {
 		return do(RaceWon, Acquire{})
 	}
 	return raceOpen(o, o.opponents(), false)
+}
+
+// others are all other members that can be asked.
+func (o Observation) others() []cluster.Member {
+	var out []cluster.Member
+	for _, m := range o.Store.View.Members {
+		if m.Name != o.Me.Name && m.APIURL != "" {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // opponents are the members whose word counts in a race: in synchronous mode only
@@ -120,27 +133,30 @@ func raceOpen(o Observation, opponents []cluster.Member, lagCounts bool) Plan {
 	if plan, ok := askedNow(o, opponents, RaceAsking); !ok {
 		return plan
 	}
-	if why, ok := o.fittest(); !ok {
+	if why, ok := o.fittest(opponents); !ok {
 		return wait(why, 10*soon)
 	}
 	return do(RaceWon, Acquire{})
 }
 
-// fittest judges the answers (B-127 to B-135).
-func (o Observation) fittest() (Reason, bool) {
-	sync := o.Store.View.Sync
+// fittest judges the answers of the opponents (B-127 to B-135), not those that are
+// left from an earlier round about others. Who was asked to step down does not
+// stand in the way of those who come after it, unless it is still primary (B-146).
+func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
+	sync, stepped := o.Store.View.Sync, o.Store.View.Failover.Leader
 	quorum := o.syncActive() && o.Store.Settings.Synchronous == "quorum"
 	votes, ahead := -1, 0
 	if quorum && sync.Includes(o.Me.Name) {
 		votes = 0
 	}
-	for _, p := range o.Peers.Answers {
+	for _, p := range o.Peers.of(opponents) {
 		former := o.syncActive() && strings.EqualFold(p.Name, sync.Leader)
 		voter := quorum && sync.Includes(p.Name)
 		switch {
 		case p.Silent, p.Nofailover, p.WatchdogFailed: // B-127: cannot block, cannot vote
 		case p.Primary:
 			return RacePrimaryAlive, false // B-128
+		case p.Name == stepped:
 		case o.isAhead(p) && !former:
 			return RaceOutranked, false // B-129
 		case o.isAhead(p):
@@ -166,13 +182,15 @@ func (o Observation) isAhead(p Peer) bool {
 	return p.End.Compare(mine) > 0
 }
 
-// answersFresh is how long a round of answers may be used.
+// answersFresh is how long a round of answers may be used. It counts from the end
+// of the round: a member that is silent makes a round take its whole timeout, and
+// counted from the beginning such a round would be stale as soon as it is over.
 const answersFresh = time.Second
 
 // askedNow makes sure that these members have been asked, after the leader was
 // lost where there is none, and a moment ago at most.
 func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) {
-	fresh := o.Peers.Asked && o.Peers.Age < answersFresh &&
+	fresh := o.Peers.Asked && o.Peers.Done < answersFresh &&
 		(o.Leadership() != Nobody || o.Peers.Age <= o.Store.Leaderless)
 	for _, m := range members {
 		fresh = fresh && o.Peers.has(m.Name)
@@ -181,6 +199,17 @@ func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) 
 		return Plan{}, true
 	}
 	return do(why, AskPeers{Members: members}), false
+}
+
+// of are the answers of these members.
+func (p Peers) of(members []cluster.Member) []Peer {
+	var out []Peer
+	for _, a := range p.Answers {
+		if slices.ContainsFunc(members, func(m cluster.Member) bool { return m.Name == a.Name }) {
+			out = append(out, a)
+		}
+	}
+	return out
 }
 
 func (p Peers) has(name string) bool {

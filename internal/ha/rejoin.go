@@ -10,10 +10,12 @@ import (
 func rejoin(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
-	case s.Pause:
+	case s.Pause && !o.comingBack():
 		return wait(Paused, s.LoopWait)
 	case o.startFailedLately():
 		return wait(StartFailed, retryPause-o.Last.Ago)
+	case o.Server.End.Timeline == 0:
+		return wait(DirectoryUnreadable, s.LoopWait) // not known is not forked: nothing is repaired, or removed, for that
 	}
 	if plan, ok := knowLog(o); !ok {
 		return plan
@@ -50,18 +52,38 @@ func repair(o Observation) Plan {
 		return do(RejoinRewinding, Rewind{From: upstream(leader, "")})
 	case o.Me.RemoveOnDiverged, o.Memory.RewindLost && o.Me.RemoveOnRewindFailure:
 		return clone(o, RejoinCloning)
+	case o.crashedPrimary() && !o.Memory.RewindLost:
+		// Whether it has forked off nobody knows yet, and there are no other means to
+		// find out: recovery tells where its log ends, and follow judges that (B-297).
+		return do(RejoinStreaming, StartStandby{Upstream: o.upstream()})
 	default:
 		return wait(RejoinImpossible, s.LoopWait)
 	}
 }
 
+// comingBack reports that the server is down because it handed over, or was made
+// fit to start: also while paused it is started again (B-506).
+func (o Observation) comingBack() bool {
+	switch o.Last.Work {
+	case StoppingServer:
+		return o.Last.Purpose == ForHandOver && !o.Last.Failed
+	case Rewinding, Copying:
+		return !o.Last.Failed
+	}
+	return false
+}
+
+// crashedPrimary reports that the server ran as a primary and was not shut down in
+// order: the end of its log is not known before recovery.
+func (o Observation) crashedPrimary() bool {
+	return !o.Server.Running && o.Server.WasPrimary && !o.Server.Clean
+}
+
 // contained reports that the leader's history contains everything that this
 // server has written or received, so that it can stream from there.
 func (o Observation) contained() bool {
-	if !o.Server.Running && o.Server.WasPrimary && !o.Server.Clean {
-		// A crashed primary: the end of its log is not known before recovery, and
-		// recovery would write more. Only a rewind can tell.
-		return false
+	if o.crashedPrimary() {
+		return false // recovery would write more; a rewind can tell without it
 	}
 	return o.Log.History.Contains(o.Server.End) && o.Log.History.Agrees(o.Server.History)
 }

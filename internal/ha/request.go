@@ -121,7 +121,7 @@ func stopping(o Observation) Plan {
 	if o.failoverPossible(candidates, o.Job.Shutdown.LSN) {
 		return do(why, Release{Optime: o.Job.Shutdown.LSN})
 	}
-	if len(candidates) > 0 && (!o.Peers.Asked || o.Peers.Age > soon) {
+	if len(candidates) > 0 && (!o.Peers.Asked || o.Peers.Done > soon) {
 		return do(why, AskPeers{Members: candidates})
 	}
 	return wait(why, soon/2)

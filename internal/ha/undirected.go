@@ -37,13 +37,24 @@ func undirected(o Observation) Plan {
 // life of this agent was killed in: the next try finds a clean state.
 func abandon(o Observation) Plan {
 	actions := []Action{MoveAside{}}
-	if i := o.Store.View.Initialize; i.Bootstrapping() {
+	if i := o.Store.View.Initialize; i.Bootstrapping() && !o.createdElsewhere() {
 		actions = append([]Action{Unfound{Modified: i.Modified}}, actions...)
 	}
 	if o.Last.Work == Bootstrapping { // B-808; the supervisor starts us again
 		actions = append(actions, Quit{Fault: "creating the cluster failed: see the log above; the directory was moved aside"})
 	}
 	return do(CreationFailed, actions...)
+}
+
+// createdElsewhere reports that another member is creating the cluster: then the
+// initialize key is not the rest of our own try (S5).
+func (o Observation) createdElsewhere() bool {
+	for _, m := range o.Store.View.Members {
+		if m.Name != o.Me.Name && m.State == cluster.StateInitializing {
+			return true
+		}
+	}
+	return false
 }
 
 // copyFromLeader fills the directory with a base backup. What is in it may be
@@ -78,15 +89,17 @@ func clone(o Observation, why Reason) Plan {
 
 // copySource is a running member that is tagged as a source of copies, else the
 // leader (B-840). With several, the first by name: the choice is the same on
-// every node and a person can foresee it.
+// every node and a person can foresee it. It has to stream on the leader's
+// timeline: a member that has forked off runs, too, and must not be copied (S3).
 func (o Observation) copySource() Upstream {
+	leader, _ := o.Store.View.LeaderMember()
 	for _, m := range o.Store.View.Members {
 		_, _, ok := m.Address()
+		ok = ok && m.ReplicationState == cluster.Streaming && m.Timeline == leader.Timeline
 		if ok && m.Tags.Clonefrom() && m.State == cluster.StateRunning && m.Name != o.Me.Name && m.Name != o.Store.View.Leader.Name {
 			return upstream(m, "")
 		}
 	}
-	leader, _ := o.Store.View.LeaderMember()
 	return upstream(leader, "")
 }
 
