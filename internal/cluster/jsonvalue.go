@@ -3,7 +3,9 @@ package cluster
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -56,11 +58,18 @@ func (f fields) number(name string) int64 {
 // published.
 func (f fields) lsn(name string) wal.LSN { return wal.LSN(max(0, f.number(name))) }
 
-// decode keeps numbers exact: a position of 2^53 and more must survive.
+// decode keeps numbers exact: a position of 2^53 and more must survive. Something
+// after the value is an error, as it is to Patroni.
 func decode(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
-	return d.Decode(v)
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more than one value")
+	}
+	return nil
 }
 
 // integer reads a whole number that may have come as a number or as text.

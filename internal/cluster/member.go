@@ -160,12 +160,14 @@ func parseMember(name string, e Entry, faults *[]string) Member {
 		m.CheckpointPending = string(raw) == "false"
 	}
 	if raw, ok := fields["tags"]; ok {
-		_ = json.Unmarshal(raw, &m.Tags) // wrong type: no tags
+		_ = decode(raw, &m.Tags) // wrong type: no tags
 	}
 	if raw, ok := fields["pending_restart_reason"]; ok {
 		_ = json.Unmarshal(raw, &m.PendingReason)
 	}
-	m.ScheduledRestart = fields["scheduled_restart"]
+	if raw := fields["scheduled_restart"]; string(raw) != "null" {
+		m.ScheduledRestart = raw
+	}
 	return m
 }
 

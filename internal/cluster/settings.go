@@ -106,6 +106,9 @@ func ReadSettings(doc map[string]any) (s Settings, notes []string, err error) {
 	s.CheckTimeline, s.Failsafe, s.Pause = Truth(doc["check_timeline"]), Truth(doc["failsafe_mode"]), Truth(doc["pause"])
 	s.StandbyCluster = standbyCluster(doc["standby_cluster"])
 	s.Permanent, s.Ignore = permanentSlots(doc), ignoreSlots(doc["ignore_slots"])
+	if s.StandbyCluster { // nobody commits here: synchronous_mode has no meaning
+		return s, notes, nil
+	}
 	if mode := strings.ToLower(fmt.Sprint(doc["synchronous_mode"])); mode == "quorum" {
 		s.Synchronous = mode
 	} else if Truth(doc["synchronous_mode"]) {

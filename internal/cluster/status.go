@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -125,7 +126,9 @@ func parseHistory(e Entry, faults *[]string) History {
 			text, _ := v.(string)
 			switch i {
 			case 0:
-				l.Timeline = wal.Timeline(max(0, n))
+				if n > 0 && n <= math.MaxUint32 {
+					l.Timeline = wal.Timeline(n)
+				}
 			case 1:
 				l.LSN = wal.LSN(max(0, n))
 			case 2:

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -89,6 +90,9 @@ func rawTruth(v any) bool {
 		return v
 	case string:
 		return v != ""
+	case json.Number:
+		f, err := v.Float64()
+		return err != nil || f != 0
 	case map[string]any:
 		return len(v) > 0
 	case []any:

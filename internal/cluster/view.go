@@ -125,8 +125,12 @@ func (v View) Timeline() wal.Timeline {
 	if !v.History.Known {
 		return 0
 	}
-	if n := len(v.History.Lines); n > 0 {
-		return v.History.Lines[n-1].Timeline + 1
+	n := len(v.History.Lines)
+	if n == 0 {
+		return 1
 	}
-	return 1
+	if last := v.History.Lines[n-1].Timeline; last != 0 { // 0: what stands there is no timeline
+		return last + 1
+	}
+	return 0
 }

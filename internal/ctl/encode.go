@@ -157,6 +157,9 @@ func yamlScalar(v any, flow bool, indent int) string {
 	case json.Number:
 		return yamlNumber(v.String())
 	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return strconv.FormatInt(int64(v), 10)
+		}
 		return yamlNumber(strconv.FormatFloat(v, 'g', -1, 64))
 	}
 	return fmt.Sprint(v)
