@@ -1,0 +1,98 @@
+package ha
+
+import (
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+)
+
+// crashed is n1, leading, its server just dead.
+func crashed() Observation {
+	o := leader()
+	o.Server.Running, o.Server.Answering, o.Server.Role, o.Server.Slots = false, false, RoleUnknown, nil
+	o.Server.WasPrimary, o.Memory.Crashed = true, true
+	return o
+}
+
+func finished(w Work, p Purpose, failed bool, ago time.Duration) func(*Observation) {
+	return func(o *Observation) { o.Last = Finished{Count: 1, Work: w, Purpose: p, Failed: failed, Ago: ago} }
+}
+
+func TestTheLeadersServerIsDown(t *testing.T) {
+	never := func(o *Observation) { o.Store.Settings.PrimaryStartTimeout = 0 }
+	answered := func(o *Observation) {
+		o.Peers = Peers{Asked: true, Answers: []Peer{{Name: "n2", End: at(3, flushed)}, {Name: "n3", Silent: true}}}
+	}
+	decided(t, crashed, []decision{
+		{"B-251: restarted in place", nil, do(CrashRestart, StartPrimary{})},
+		{"B-251: also by an agent that did not see it crash", func(o *Observation) { o.Memory.Crashed = false }, do(CrashRestart, StartPrimary{})},
+		{"S1: not on a lease that is about to end", grip(loop), wait(NoLease, soon)},
+		{"B-250: primary_start_timeout 0: the others are asked", never, do(CrashHandedOn, AskPeers{Members: []cluster.Member{
+			member("n2", cluster.RoleReplica), member("n3", cluster.RoleReplica)}})},
+		{"B-250: and the key is handed on", both(never, answered), do(CrashHandedOn, Release{})},
+		{"B-250: unless nobody can take it", both(never, answered, answer(func(p *Peer) { p.Silent = true })), do(CrashRestart, StartPrimary{})},
+		{"B-040: it does not start", finished(StartingPrimary, ForNothing, true, time.Second), do(StartFailed, Release{})},
+		{"B-256: a stopped standby with the key starts as one, to be promoted",
+			func(o *Observation) { o.Server.WasPrimary = false }, do(StartAlone, StartStandby{})},
+		{"B-157: stopped for a hand-over: the key goes, with the last position", func(o *Observation) {
+			o.Last = Finished{Work: StoppingServer, Purpose: ForHandOver, Optime: flushed}
+		}, do(HandingOver, Release{Optime: flushed})},
+		{"a hand-over that failed keeps the key", finished(StoppingServer, ForHandOver, true, 0), do(CrashRestart, StartPrimary{})},
+		{"B-056: paused, the key goes", paused, do(PausedReleasing, Release{})},
+		{"paused, after a hand-over, with the last position", both(paused, func(o *Observation) {
+			o.Last = Finished{Work: StoppingServer, Purpose: ForHandOver, Optime: flushed}
+		}), do(HandingOver, Release{Optime: flushed})},
+	})
+}
+
+func TestAServerIsDownAndNobodyLeads(t *testing.T) {
+	alone := func() Observation {
+		o := crashed()
+		o.Store.View.Leader, o.Store.Grip = cluster.Leader{}, 0
+		return o
+	}
+	stepped := func(ago time.Duration) func(*Observation) {
+		return both(finished(StoppingServer, ForHandOver, false, ago), func(o *Observation) { o.Memory.Released = ago })
+	}
+	decided(t, alone, []decision{
+		{"it starts as a standby, and the race decides", nil, do(StartAlone, StartStandby{})},
+		{"B-157: after a hand-over the others go first", stepped(time.Second), wait(HandedOver, time.Second)},
+		{"B-157: for two seconds", stepped(2 * time.Second), do(StartAlone, StartStandby{})},
+		{"a start that failed rests", finished(StartingStandby, ForNothing, true, 2*time.Second), wait(StartFailed, 3*time.Second)},
+		{"B-506: paused, it stays down", paused, wait(Paused, loop)},
+		{"B-160: but who handed over while paused comes back", both(paused, stepped(2*time.Second)), do(StartAlone, StartStandby{})},
+	})
+}
+
+func TestTheAgentEnds(t *testing.T) {
+	ending := func() Observation {
+		o := leader()
+		o.Stopping = true
+		return o
+	}
+	down := func(o *Observation) { o.Server.Running, o.Server.Answering, o.Server.WasPrimary = false, false, true }
+	stop := func(o *Observation) {
+		down(o)
+		o.Last = Finished{Work: StoppingServer, Purpose: ForAgentEnd, Optime: flushed}
+	}
+	gone := func(o *Observation) { o.Store.View.Leader, o.Store.Grip = cluster.Leader{}, 0 }
+	decided(t, ending, []decision{
+		{"B-745: its server is stopped", nil, do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: true})},
+		{"B-745: also with the store away", storeAway, do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: true})},
+		{"S1: the end of the lease comes first", both(storeAway, grip(5*time.Second)),
+			do(StoreAwayTooLong, Stop{Mode: Fast, For: ForDemotion, Within: 4 * time.Second})},
+		{"B-744: work is broken off", working(Rewinding, ForNothing), after(AgentEnding, time.Second, CancelJob{})},
+		{"B-745: a stop is waited for", working(StoppingServer, ForAgentEnd), wait(AgentEnding, loop)},
+		{"B-746: then the key goes, with the last position", stop, do(AgentEnding, Release{Optime: flushed})},
+		{"a server that was not stopped by us leaves no position", down, do(AgentEnding, Release{})},
+		{"then the agent is done", both(stop, gone), after(AgentEnded, loop, Quit{})},
+		{"the last word of a member is said before its end", both(stop, gone, func(o *Observation) {
+			o.Store.View.Members, o.Store.LeaseID = o.Store.View.Members[1:], leaseID
+		}), after(AgentEnded, loop, PutMember{cluster.Member{
+			Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4",
+			State: cluster.StateStopped, Role: cluster.RoleReplica, Tags: cluster.Tags{},
+		}}, Quit{})},
+		{"B-507: paused, everything is left as it is", paused, after(AgentEnded, loop, Quit{})},
+	})
+}

@@ -1,0 +1,107 @@
+package ha
+
+import (
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// asked is n1 with a request to hand over to n2, which has been asked.
+func asked() Observation {
+	o := leader()
+	requested("n1", "n2")(&o)
+	o.Peers = Peers{Asked: true, Answers: []Peer{{Name: "n2", End: at(3, flushed), Priority: 1}}}
+	return o
+}
+
+func scheduled(text string) func(*Observation) {
+	return func(o *Observation) { o.Store.View.Failover.At = text }
+}
+
+func TestALeaderIsAskedToStepDown(t *testing.T) {
+	handOver := do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})
+	refused := do(RequestRefused, ClearFailover{Modified: 8})
+	ask := func(names ...string) Plan {
+		var members []cluster.Member
+		for _, n := range names {
+			members = append(members, member(n, cluster.RoleReplica))
+		}
+		return do(RequestAsking, AskPeers{Members: members})
+	}
+	decided(t, asked, []decision{
+		{"B-661: it stops, the checkpoint first", nil, handOver},
+		{"B-661: the candidate is asked first, and only it", func(o *Observation) { o.Peers = Peers{} }, ask("n2")},
+		{"B-661: without a candidate all are", both(requested("n1", ""), func(o *Observation) { o.Peers = Peers{} }), ask("n2", "n3")},
+		{"B-661: and one that can is enough", both(requested("n1", ""), func(o *Observation) {
+			o.Peers.Answers = []Peer{{Name: "n2", Silent: true}, {Name: "n3", End: at(3, flushed)}}
+		}), handOver},
+		{"B-661: a failover names no leader", requested("", "n2"), handOver},
+		{"B-662: for another leader", requested("n2", "n3"), refused},
+		{"B-662: to itself", requested("n1", "n1"), refused},
+		{"B-662: to a member that is not there", requested("n1", "n9"), refused},
+		{"B-662: paused without a candidate", both(paused, requested("n1", "")), refused},
+		{"B-510: paused with one", paused, handOver},
+		{"B-662: the candidate is silent", answer(func(p *Peer) { *p = Peer{Name: "n2", Silent: true} }), refused},
+		{"S6, B-140: it carries nofailover", func(o *Observation) { o.Store.View.Members[1].Tags = cluster.Tags{"nofailover": true} }, refused},
+		{"S6, B-141: it says nofailover", answer(func(p *Peer) { p.Nofailover = true }), refused},
+		{"B-141: its watchdog failed", answer(func(p *Peer) { p.WatchdogFailed = true }), refused},
+		{"S6, B-141: it is too far behind", answer(func(p *Peer) { p.End.LSN = flushed - 1048577 }), refused},
+		{"B-141: it is not too far behind", answer(func(p *Peer) { p.End.LSN = flushed - 1048576 }), handOver},
+		{"B-141: check_timeline", both(answer(func(p *Peer) { p.End.Timeline = 2 }), func(o *Observation) { o.Store.Settings.CheckTimeline = true }), refused},
+		{"S2, B-140: a switchover to an asynchronous member", synchronous("on", 0, "n3"), refused},
+		{"B-663: a failover to one is asked for with open eyes", both(requested("", "n2"), synchronous("on", 0, "n3")), handOver},
+		{"B-670: not yet: the next look is when it is time", scheduled("2030-01-02T12:00:04+00:00"), wait(RequestScheduled, 4*time.Second)},
+		{"B-670: long before", scheduled("2030-01-03T12:00:00+00:00"), wait(RequestScheduled, loop)},
+		{"B-670: now", scheduled("2030-01-02T12:00:00+00:00"), handOver},
+		{"B-670: a little late", scheduled("2030-01-02T11:59:45+00:00"), handOver},
+		{"B-670: too late", scheduled("2030-01-02T11:59:44+00:00"), refused},
+		{"B-670: nobody knows whose clock", scheduled("2030-01-02T12:00:04"), refused},
+		{"B-511: paused, a schedule rests", both(paused, scheduled("2030-01-02T12:00:00+00:00")), wait(Leading, loop)},
+		{"nothing is requested", func(o *Observation) { o.Store.View.Failover = cluster.Failover{Modified: 8} }, wait(Leading, loop)},
+	})
+}
+
+// stoppingForHandOver is n1, its log closed, its archive still draining.
+func stoppingForHandOver() Observation {
+	o := asked()
+	o.Job = Job{Work: StoppingServer, Purpose: ForHandOver, Shutdown: at(3, flushed)}
+	o.Server.Answering = false
+	o.Peers.Answers = []Peer{{Name: "n2", End: at(3, flushed+1)}}
+	return o
+}
+
+func TestTheKeyIsReleasedWhenACandidateHasEverything(t *testing.T) {
+	lacking := answer(func(p *Peer) { p.End.LSN = flushed })
+	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}})
+	decided(t, stoppingForHandOver, []decision{
+		{"B-153: the candidate has the shutdown checkpoint", nil, do(HandingOver, Release{Optime: flushed})},
+		{"B-153: not while the log is open", func(o *Observation) { o.Job.Shutdown = wal.Point{} }, wait(HandingOver, loop)},
+		{"B-153: not while the candidate lacks it", lacking, wait(HandingOver, soon/2)},
+		{"B-153: it is asked again soon", both(lacking, func(o *Observation) { o.Peers.Done = 2 * soon }), again},
+		{"B-153: once is enough", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, wait(HandingOver, loop)},
+		{"B-745: an ending agent hands over as well", func(o *Observation) { o.Stopping, o.Job.Purpose = true, ForAgentEnd },
+			do(AgentEnding, Release{Optime: flushed})},
+		{"a demotion does not", func(o *Observation) { o.Job.Purpose = ForDemotion }, wait(Busy, loop)},
+	})
+}
+
+func TestAStartThatTakesTooLong(t *testing.T) {
+	starting := func() Observation {
+		o := leader()
+		o.Job = Job{Work: StartingPrimary, Running: 301 * time.Second}
+		o.Server.Answering = false
+		o.Peers = Peers{Asked: true, Answers: []Peer{{Name: "n2", End: at(3, flushed)}, {Name: "n3", Silent: true}}}
+		return o
+	}
+	decided(t, starting, []decision{
+		{"B-032: another can take over", nil, do(BusyStartTooSlow, CancelJob{})},
+		{"B-032: there is time left", func(o *Observation) { o.Job.Running = 300 * time.Second }, wait(Busy, loop)},
+		{"B-033: nobody can", answer(func(p *Peer) { p.Silent = true }), wait(Busy, loop)},
+		{"a cancelled start releases the key", func(o *Observation) {
+			o.Job, o.Last = Job{}, Finished{Work: StartingPrimary, Failed: true}
+			o.Server.Running, o.Server.WasPrimary = false, true
+		}, do(StartFailed, Release{})},
+	})
+}
