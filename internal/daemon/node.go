@@ -57,8 +57,11 @@ func (n *node) Postgres(ctx context.Context) api.Postgres {
 		Senders: senders(s.Replication),
 	}
 	if s.InRecovery {
-		if s.Receiver != nil && s.Receiver.Status == cluster.Streaming {
-			out.ReplicationState = cluster.Streaming
+		if s.Receiver != nil {
+			out.LatestEnd = s.Receiver.LatestEnd
+			if s.Receiver.Status == cluster.Streaming {
+				out.ReplicationState = cluster.Streaming
+			}
 		}
 	} else {
 		out.Location = s.Position

@@ -58,6 +58,7 @@ type Server struct {
 	source     *Upstream // whom a copy or rewind reads from; its password is in the file too
 	logOffset  int64     // where this start's part of LogFile begins
 	saveDue    bool      // the copies of the configuration are due at the next readiness
+	ownSocket  bool      // unix_socket_directories is our choice, not the configuration's
 	judged     verdict
 	raised     map[string]string
 	reloadedAs *process // the process that is known to have read the files
@@ -110,6 +111,7 @@ func (s *Server) Reconfigure(cfg Config) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.config = cfg.clone()
+	s.keepSocket()
 }
 
 // Config returns the values in force.

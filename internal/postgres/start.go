@@ -93,8 +93,9 @@ func (s *Server) mayStart(ctx context.Context) error {
 // start writes the files and launches the postmaster.
 func (s *Server) start(ctx context.Context, standby bool) error {
 	began := s.clock()
-	cfg := s.cfg()
 	s.disconnect()
+	s.chooseSocket()
+	cfg := s.cfg()
 	if err := s.clearLeftovers(ctx); err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}

@@ -48,6 +48,7 @@ type Receiver struct {
 	SenderHost string
 	SenderPort int
 	Slot       string
+	LatestEnd  wal.LSN // the sender's end of log, as it was last heard
 }
 
 // Replication is a row of pg_stat_replication.
@@ -92,6 +93,7 @@ SELECT current_setting('server_version_num')::int, r.standby,
   CASE WHEN r.standby THEN pg_is_wal_replay_paused() ELSE false END,
   pg_last_xact_replay_timestamp(), pg_postmaster_start_time(),
   w.status, coalesce(w.received_tli, 0), coalesce(w.sender_host, ''), coalesce(w.sender_port, 0), coalesce(w.slot_name, ''),
+  coalesce(w.latest_end_lsn, '0/0')::text,
   (SELECT json_agg(x) FROM (SELECT pid, coalesce(usename, '') AS usename, application_name,
      coalesce(host(client_addr), '') AS client_addr, state, sync_state, sync_priority,
      sent_lsn, write_lsn, flush_lsn, replay_lsn FROM pg_stat_replication WHERE state IS NOT NULL ORDER BY pid) x)::text,
@@ -131,12 +133,12 @@ func (s *Server) Status(ctx context.Context) Status {
 
 func readStatus(ctx context.Context, q querier, status *Status) error {
 	var timeline, receiverTimeline int64
-	var flushed, received, replayed, host, slot string
+	var flushed, received, replayed, host, slot, latestEnd string
 	var port int
 	var replayedAt, started *time.Time
 	var receiver, replication, slots *string
 	err := q.QueryRow(ctx, statusQuery).Scan(&status.Version, &status.InRecovery, &timeline, &flushed, &received, &replayed,
-		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverTimeline, &host, &port, &slot, &replication, &slots)
+		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverTimeline, &host, &port, &slot, &latestEnd, &replication, &slots)
 	if err != nil {
 		return err
 	}
@@ -153,7 +155,7 @@ func readStatus(ctx context.Context, q querier, status *Status) error {
 		}
 	}
 	if receiver != nil {
-		status.Receiver = &Receiver{*receiver, wal.Timeline(receiverTimeline), host, port, slot}
+		status.Receiver = &Receiver{*receiver, wal.Timeline(receiverTimeline), host, port, slot, parse.lsn(latestEnd)}
 		status.Timeline = wal.Timeline(receiverTimeline)
 	}
 	status.Replication = parse.replication(replication)
