@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -120,8 +119,10 @@ func (q *query) round(ctx context.Context, p picture) error {
 		return nil
 	}
 	text := err.Error()
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
-		text = fmt.Sprintf("%s, SQLSTATE: %s (%s)", pg.Severity, pg.Code, pg.Message)
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && !errors.Is(err, errNoConnection) {
+		// The row has the code alone, as patronictl prints it; a person wants the text.
+		text = fmt.Sprintf("%s, SQLSTATE: %s", pg.Severity, pg.Code)
+		q.warn(fmt.Sprintf("%s: %s", pg.Severity, pg.Message))
 	}
 	q.print(nil, [][]any{{q.Now().Local().Format(time.DateTime), text}})
 	if q.Strict {
@@ -138,17 +139,32 @@ func (q *query) result(ctx context.Context, p picture) ([]string, [][]any, error
 	case q.role != "":
 		missing = fmt.Sprintf("No connection to role '%s' is available", q.role)
 	}
-	cause := ""
+	var last error
 	for _, m := range p.choose(q.role, q.member) {
 		conn, err := q.connect(ctx, m)
 		if err != nil {
-			cause = ": " + err.Error()
+			last = err
 			continue
 		}
 		columns, rows, err := run(ctx, conn, q.sql)
 		return columns, rows, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
 	}
-	return nil, nil, errors.New(missing + cause)
+	if last != nil {
+		return nil, nil, last
+	}
+	return nil, nil, errors.New(missing)
+}
+
+// errNoConnection marks an error from before the SQL was sent.
+var errNoConnection = errors.New("connection to server")
+
+// connectError is a failed connection in libpq's words, on one line.
+func connectError(host string, port int, err error) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+		text = pg.Severity + ":  " + pg.Message
+	}
+	return fmt.Errorf("ERROR, SQLSTATE: %w at %q, port %d failed: %s", errNoConnection, host, port, text)
 }
 
 func (q *query) connect(ctx context.Context, m cluster.Member) (*pgx.Conn, error) {
@@ -171,20 +187,21 @@ func (q *query) connect(ctx context.Context, m cluster.Member) (*pgx.Conn, error
 	}
 	conn, err := pgx.ConnectConfig(ctx, where)
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s at %s: %w", m.Name, net.JoinHostPort(host, strconv.Itoa(port)), err)
+		return nil, connectError(host, port, err)
 	}
 	if q.role == "" || q.role == "leader" || q.role == "any" {
 		return conn, nil
 	}
 	var recovery bool
 	err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_is_in_recovery()").Scan(&recovery)
-	if err == nil && recovery != (q.role != "primary") {
-		err = fmt.Errorf("%s is not in role %s", m.Name, q.role)
+	if err == nil && recovery == (q.role != "primary") {
+		return conn, nil
 	}
-	if err != nil {
-		return nil, errors.Join(err, conn.Close(context.WithoutCancel(ctx)))
+	_ = conn.Close(context.WithoutCancel(ctx)) // it is not used
+	if err == nil {
+		err = fail("No connection to role '%s' is available", q.role)
 	}
-	return conn, nil
+	return nil, err
 }
 
 func (q *query) chosen() string {
