@@ -19,11 +19,13 @@ const (
 // follow looks at the cluster whenever it changes, prints what is new about the
 // move on stderr, and returns once done says so (true) or ctx ends (false).
 func (m *move) follow(ctx context.Context, done func(cluster.View) bool) bool {
-	last := m.progress(m.before.view)
+	if m.shown == "" {
+		m.shown = m.progress(m.before.view)
+	}
 	for {
 		view := m.mirrored()
-		if line := m.progress(view); line != last {
-			last = line
+		if line := m.progress(view); line != m.shown {
+			m.shown = line
 			fmt.Fprintf(m.Err, "%s %s\n", m.stamp(), line)
 		}
 		if done(view) {

@@ -23,6 +23,7 @@ type move struct {
 	candidate string
 	at        *time.Time // nil: now
 	before    picture    // what the answers were given about
+	shown     string     // the last line of progress
 }
 
 func (a *app) switchover() *cobra.Command {
