@@ -1,0 +1,193 @@
+package ha
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// TestWhatAMemberSaysOfItself is B-098: a case states what differs from the healthy
+// member's key.
+func TestWhatAMemberSaysOfItself(t *testing.T) {
+	unpositioned := func(m *cluster.Member) {
+		m.Location, m.ReceiveLSN, m.ReplayLSN, m.Timeline, m.ReplicationState = 0, 0, 0, 0, ""
+	}
+	said := func(state cluster.State, role cluster.Role) func(*cluster.Member) {
+		return func(m *cluster.Member) {
+			unpositioned(m)
+			m.State, m.Role = state, role
+		}
+	}
+	down := func(o *Observation) { o.Server.Running, o.Server.Answering, o.Server.Role = false, false, RoleUnknown }
+	cases := []struct {
+		name   string
+		start  func() Observation
+		change func(*Observation)
+		want   func(*cluster.Member)
+	}{
+		{"a leader", leader, func(*Observation) {}, func(*cluster.Member) {}},
+		{"a standby", standby, func(*Observation) {}, func(*cluster.Member) {}},
+		{"from the archive", standby, func(o *Observation) { o.Server.Streaming, o.Server.Archive = false, true },
+			func(m *cluster.Member) { m.ReplicationState = cluster.InArchiveRecovery }},
+		{"neither", standby, func(o *Observation) { o.Server.Streaming = false }, func(m *cluster.Member) { m.ReplicationState = "" }},
+		{"starting", standby, func(o *Observation) { o.Server.Answering, o.Server.Starting = false, true },
+			said(cluster.StateStarting, cluster.RoleReplica)},
+		{"busy, but running", standby, func(o *Observation) { o.Server.Answering = false }, said(cluster.StateRunning, cluster.RoleReplica)},
+		{"stopped", standby, down, said(cluster.StateStopped, cluster.RoleReplica)},
+		{"crashed", leader, both(down, func(o *Observation) { o.Memory.Crashed, o.Server.WasPrimary = true, true }), said(cluster.StateCrashed, cluster.RolePrimary)},
+		{"it did not start", standby, both(down, finished(StartingStandby, ForNothing, true, 0)), said(cluster.StateStartFailed, cluster.RoleReplica)},
+		{"creating the cluster", standby, both(down, working(Bootstrapping, ForNothing), func(o *Observation) { o.Server.Directory = HalfCopied }),
+			said(cluster.StateInitializing, cluster.RoleUninitialized)},
+		{"which failed", standby, both(down, finished(Bootstrapping, ForNothing, true, 0), func(o *Observation) { o.Server.Directory = HalfCopied }),
+			said(cluster.StateInitdbFailed, cluster.RoleUninitialized)},
+		{"copying", standby, both(down, func(o *Observation) { o.Job = Job{Work: Copying, Progress: "42%"} }), func(m *cluster.Member) {
+			said(cluster.StateCreatingCopy, cluster.RoleUninitialized)(m)
+			m.Progress = "42%"
+		}},
+		{"an empty directory", standby, both(down, func(o *Observation) { o.Server.Directory = Empty }), said(cluster.StateStopped, cluster.RoleUninitialized)},
+		{"being promoted: nobody may rewind from it yet (B-301)", elected, working(Promoting, ForNothing), func(m *cluster.Member) {
+			m.Role, m.CheckpointPending, m.ReplicationState = cluster.RolePromoted, true, ""
+		}},
+		{"promoted, its checkpoint not written (B-223)", leader, func(o *Observation) { o.Server.CheckpointTimeline = 2 },
+			func(m *cluster.Member) { m.CheckpointPending = true }},
+		{"stopping for a hand-over", leader, working(StoppingServer, ForHandOver), said(cluster.StateStopping, cluster.RolePrimary)},
+		{"and handed over", leader, both(working(StoppingServer, ForHandOver), theirs), said(cluster.StateStopping, cluster.RoleDemoted)},
+		{"and down", leader, both(down, theirs, finished(StoppingServer, ForHandOver, false, 0)), said(cluster.StateStopped, cluster.RoleDemoted)},
+		{"paused", standby, paused, func(m *cluster.Member) { m.Pause = true }},
+		{"settings that wait for a restart", standby, func(o *Observation) {
+			o.Server.PendingRestart = map[string]cluster.Change{"port": {Old: "1", New: "2"}}
+		},
+			func(m *cluster.Member) {
+				m.PendingRestart, m.PendingReason = true, map[string]cluster.Change{"port": {Old: "1", New: "2"}}
+			}},
+		{"B-719: tags that are off are not said", standby, func(o *Observation) { o.Me.Tags = cluster.Tags{"nofailover": false, "clonefrom": true} },
+			func(m *cluster.Member) { m.Tags = cluster.Tags{"clonefrom": true} }},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			o := c.start()
+			c.change(&o)
+			want, _ := o.Store.View.Member(o.Me.Name)
+			if c.start().Server.Role == Primary {
+				want = member(o.Me.Name, cluster.RolePrimary)
+			}
+			want.Lease, want.Tags = 0, cluster.Tags{}
+			c.want(&want)
+			if got := o.member(); !reflect.DeepEqual(got, want) {
+				t.Errorf("member:\n  %+v\nwant:\n  %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestTheMemberKeyIsWrittenWhenItSaysSomethingNew(t *testing.T) {
+	moved := func(o *Observation) { o.Server.Received, o.Server.End.LSN = flushed+9, flushed+9 }
+	cases := []struct {
+		name   string
+		change func(*Observation)
+		want   bool
+	}{
+		{"nothing new", func(*Observation) {}, false},
+		{"a state: at once", func(o *Observation) { o.Server.Streaming = false }, true},
+		{"a position: not at once", moved, false},
+		{"a position: after loop_wait", both(moved, func(o *Observation) { o.Memory.MemberAge = loop }), true},
+		{"nothing new after loop_wait", func(o *Observation) { o.Memory.MemberAge = loop }, false},
+		{"the first position: at once", func(o *Observation) { o.Store.View.Members[1].Location = 0 }, true},
+		{"the key is gone", func(o *Observation) { o.Store.View.Members = o.Store.View.Members[:1] }, true},
+		{"the key hangs on another lease", func(o *Observation) { o.Store.View.Members[1].Lease = 5 }, true},
+		{"without a lease it cannot be written", func(o *Observation) { o.Store.LeaseID = 0 }, false},
+		{"but with the one that this pass gets", func(o *Observation) { o.Store.LeaseID, o.Store.RenewTry = 0, Idle }, true},
+		{"B-094: nothing is written to a store that is away", both(storeAway, func(o *Observation) { o.Server.Streaming = false }), false},
+	}
+	for _, c := range cases {
+		o := standby()
+		c.change(&o)
+		wrote := false
+		for _, a := range Decide(o).Do {
+			_, put := a.(PutMember)
+			wrote = wrote || put
+		}
+		if wrote != c.want {
+			t.Errorf("%s: written %v, want %v", c.name, wrote, c.want)
+		}
+	}
+}
+
+// TestAMemberKeyReadBackSaysNothingNew guards against a circle of writes: the agent
+// is woken by its own write and must find nothing left to say.
+func TestAMemberKeyReadBackSaysNothingNew(t *testing.T) {
+	for _, tags := range []cluster.Tags{nil, {"nofailover": true}, {"failover_priority": 2, "zone": "süd", "a": 1.5, "l": []any{1, "x"}, "m": map[string]any{"k": nil}}} {
+		o := leader()
+		o.Me.Tags = tags
+		o.Server.PendingRestart = map[string]cluster.Change{"port": {Old: "1", New: "<2>"}}
+		o.Memory.MemberAge = loop
+		entries := map[string]cluster.Entry{"members/n1": {Data: o.member().Encode(), Lease: leaseID}}
+		o.Store.View.Members = cluster.Parse(1, entries).Members
+		if o.worthPutting(o.member()) {
+			t.Errorf("tags %v: written again: %s", tags, o.member().Encode())
+		}
+	}
+}
+
+func TestUpkeepOfTheLease(t *testing.T) {
+	tried := func(d time.Duration) func(*Observation) { return func(o *Observation) { o.Store.RenewTry = d } }
+	aged := func(d time.Duration) func(*Observation) { return func(o *Observation) { o.Store.LeaseAge = d } }
+	changed := func(o *Observation) { o.Store.Applied = 1 }
+	apply := ApplyConfig{Document: map[string]any{"ttl": 30}, Modified: 3}
+	decided(t, leader, []decision{
+		{"renewed every loop_wait", both(aged(loop), tried(loop)), after(Leading, soon, Renew{})},
+		{"not before", both(aged(9*time.Second), tried(9*time.Second)), wait(Leading, time.Second)},
+		{"the next look is when it is due", both(aged(4*time.Second), tried(4*time.Second)), wait(Leading, 6*time.Second)},
+		{"a renewal that failed is tried again after a pause", both(aged(12*time.Second), tried(400*time.Millisecond)), wait(Leading, 600*time.Millisecond)},
+		{"the lease comes first, then the configuration, then the rest", both(aged(loop), tried(loop), changed, func(o *Observation) { o.Server.CheckpointTimeline = 2 }),
+			after(Leading, soon, Renew{}, apply, Checkpoint{})},
+		{"B-006: a configuration is applied once", changed, after(Leading, loop, apply)},
+		{"one that is no object is not", both(changed, func(o *Observation) { o.Store.View.Config = cluster.Config{Modified: 4} }),
+			after(Leading, loop, PutConfig{map[string]any{"ttl": 30}})},
+	})
+	decided(t, standby, []decision{
+		{"one without a lease gets one, and writes its key", both(tried(Idle), func(o *Observation) { o.Store.LeaseID = 0 }),
+			after(Following, time.Second, Renew{}, PutMember{standby().member()})},
+		{"also while the store is away", both(storeAway, aged(loop), tried(loop)), after(StoreAway, soon, Renew{})},
+	})
+}
+
+func TestSlots(t *testing.T) {
+	slots := func(s ...Slot) func(*Observation) { return func(o *Observation) { o.Server.Slots = s } }
+	idle := func(name string, restart wal.LSN) Slot { return Slot{Name: name, Restart: restart} }
+	xmin := idle("n3", flushed)
+	xmin.HasXmin = true
+	lost := idle("n3", flushed)
+	lost.Lost = true
+	mark := func(i int, name string, value any) func(*Observation) {
+		return func(o *Observation) { o.Store.View.Members[i].Tags = cluster.Tags{name: value} }
+	}
+	decided(t, leader, []decision{
+		{"B-331: one for each other member, in order", slots(), after(Leading, loop, CreateSlot{"n2"}, CreateSlot{"n3"})},
+		{"B-331: none for those that do not stream", both(slots(slot("n2", true)), mark(2, "nostream", true)), wait(Leading, loop)},
+		{"B-346: others are dropped", slots(slot("n2", true), slot("n3", true), slot("x", false)), after(Leading, loop, DropSlot{"x"})},
+		{"B-346: not while in use", slots(slot("n2", true), slot("n3", true), slot("x", true)), wait(Leading, loop)},
+		{"B-516: not while paused", both(paused, slots(slot("n2", true), slot("n3", true), slot("x", false))), wait(Leading, loop)},
+		{"logical ones are none of ours", slots(slot("n2", true), slot("n3", true), Slot{Name: "x", Foreign: true}), wait(Leading, loop)},
+		{"B-346: one that lost its log is made anew", slots(slot("n2", true), lost), after(Leading, loop, DropSlot{"n3"})},
+		{"the leader's own slots are moved by their members", slots(slot("n2", true), idle("n3", 1)), wait(Leading, loop)},
+		{"B-335: a member that was seen lately keeps its slot", func(o *Observation) { o.Memory.Seen = map[string]time.Duration{"n9": time.Minute, "n1": 0} },
+			after(Leading, loop, CreateSlot{"n9"})},
+		{"B-336: for member_slots_ttl", func(o *Observation) { o.Memory.Seen = map[string]time.Duration{"n9": 30 * time.Minute} }, wait(Leading, loop)},
+		{"B-330: use_slots off", both(slots(idle("x", 1)), func(o *Observation) { o.Store.Settings.UseSlots = false }), wait(Leading, loop)},
+	})
+	decided(t, standby, []decision{
+		{"B-331: a standby keeps them too", slots(), after(Following, loop, CreateSlot{"n1"}, CreateSlot{"n3"})},
+		{"B-350: and moves them on", slots(slot("n1", false), idle("n3", 1)), after(Following, loop, AdvanceSlot{"n3", flushed})},
+		{"B-350: not beyond what it has replayed", both(slots(slot("n1", false), idle("n3", 1)), func(o *Observation) { o.Server.Replayed = flushed - 1 }), wait(Following, loop)},
+		{"B-348: one that holds back vacuum is made anew", slots(slot("n1", false), xmin), after(Following, loop, DropSlot{"n3"})},
+		{"B-350: one that keeps nothing, too", slots(slot("n1", false), idle("n3", 0)), after(Following, loop, DropSlot{"n3"})},
+		{"B-335: it keeps what the leader keeps", func(o *Observation) { o.Store.View.Status.Retain = []string{"n2", "n9"} }, after(Following, loop, CreateSlot{"n9"})},
+		{"B-331: with nofailover only its own followers'", both(slots(), tagged("nofailover", true)), wait(Following, loop)},
+		{"B-331: with nofailover its own followers'", both(slots(), tagged("nofailover", true), mark(2, "replicatefrom", "n2")),
+			after(Following, loop, CreateSlot{"n3"})},
+	})
+}
