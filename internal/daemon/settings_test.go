@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"matriarch/internal/config"
+)
+
+const file = `
+scope: mycluster
+name: node1
+restapi: {listen: 127.0.0.9:8008, connect_address: 10.0.0.1:8008}
+etcd3: {hosts: 127.0.0.9:2379}
+bootstrap:
+  dcs: {ttl: 30, postgresql: {use_pg_rewind: true, parameters: {max_connections: 50}}}
+  initdb: [{encoding: UTF8}, data-checksums]
+  pg_hba: [host all all 0.0.0.0/0 md5]
+postgresql:
+  listen: 127.0.0.9:5433
+  connect_address: 10.0.0.1:5433
+  data_dir: DIR
+  pgpass: DIR/../pgpass
+  authentication:
+    replication: {username: replicator, password: secret-r}
+    superuser: {username: postgres, password: secret-s, sslmode: require}
+  parameters: {work_mem: 8MB, max_connections: 9999}
+tags: {clonefrom: true}
+`
+
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	c, _, err := config.LoadBytes([]byte(strings.ReplaceAll(text, "DIR", dir)), "node1.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestTheServerGetsWhatTheFileSays(t *testing.T) {
+	c := load(t, file)
+	e, problems := config.Combine(c.Bootstrap.DCS, c)
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			t.Fatal(p)
+		}
+	}
+	s := serverConfig(c, e.Postgresql)
+	for _, x := range []struct{ what, got, want string }{
+		{"name", s.Name, "node1"},
+		{"listen", s.ListenAddresses, "127.0.0.9"},
+		{"a parameter of the node", s.Parameters["work_mem"], "8MB"},
+		{"a controlled parameter comes from the cluster", s.Parameters["max_connections"], "50"},
+		{"replication password", s.Replication.Password, "secret-r"},
+		{"a libpq key of the superuser", s.Superuser.Extra["sslmode"], "require"},
+		{"the rewind user is the superuser", s.Rewind.Username, "postgres"},
+		{"initdb", strings.Join(s.Initdb, " "), "--encoding=UTF8 --data-checksums"},
+		{"bootstrap hba", strings.Join(s.BootstrapHBA, "|"), "host all all 0.0.0.0/0 md5"},
+	} {
+		if x.got != x.want {
+			t.Errorf("%s: %q, want %q", x.what, x.got, x.want)
+		}
+	}
+	if s.Port != 5433 || !s.UsePgRewind || !s.UseSlots {
+		t.Errorf("port %d, rewind %v, slots %v", s.Port, s.UsePgRewind, s.UseSlots)
+	}
+
+	me := identity(c, e)
+	if me.ConnURL != "postgres://10.0.0.1:5433/postgres" || me.APIURL != "http://10.0.0.1:8008/patroni" {
+		t.Errorf("published: %s, %s", me.ConnURL, me.APIURL)
+	}
+	if !me.MayBootstrap || !me.UseRewind || me.RemoveOnDiverged || !me.Tags.Clonefrom() {
+		t.Errorf("identity: %+v", me)
+	}
+}
+
+func TestTheKeptConfigurationOutranksTheBootstrapSection(t *testing.T) {
+	c := load(t, file)
+	dir := c.Postgresql.DataDir
+	if doc, err := firstDynamic(c); err != nil || len(doc) == 0 {
+		t.Fatalf("without a kept one: %v, %v", doc, err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := saveDynamic(dir, map[string]any{"ttl": 40}); err != nil {
+		t.Fatal(err)
+	}
+	doc, err := firstDynamic(c)
+	if err != nil || doc["ttl"] != float64(40) {
+		t.Errorf("kept: %v, %v", doc, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, dynamicFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	doc, err = firstDynamic(c)
+	if err == nil || doc["postgresql"] == nil {
+		t.Errorf("a damaged one must be told and passed over: %v, %v", doc, err)
+	}
+}
+
+func TestWhatIsNotDoneIsSaid(t *testing.T) {
+	c := load(t, file)
+	if err := refuse(c); err != nil {
+		t.Fatal(err)
+	}
+	if notes := unusedLocal(c); len(notes) != 0 {
+		t.Errorf("nothing is left out of the guide's file, but: %q", notes)
+	}
+	c = load(t, file+"watchdog: {mode: required}\n")
+	if err := refuse(c); err == nil || !strings.Contains(err.Error(), "watchdog.mode") {
+		t.Errorf("a required watchdog: %v", err)
+	}
+	c = load(t, strings.Replace(file, "  pgpass:", "  callbacks: {on_role_change: /bin/true}\n  pgpass:", 1))
+	if notes := unusedLocal(c); len(notes) != 1 || !strings.Contains(notes[0], "callbacks") {
+		t.Errorf("callbacks: %q", notes)
+	}
+	notes := unusedDynamic(map[string]any{"synchronous_mode": "quorum", "failsafe_mode": true,
+		"slots": map[string]any{"backup": nil}})
+	if len(notes) != 3 {
+		t.Errorf("dynamic: %q", notes)
+	}
+	notes = unusedDynamic(map[string]any{"standby_cluster": map[string]any{"host": "h"}})
+	if len(notes) != 1 || !strings.Contains(notes[0], "standby_cluster") {
+		t.Errorf("a standby cluster: %q", notes)
+	}
+}
