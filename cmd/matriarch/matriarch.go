@@ -33,7 +33,7 @@ func (p process) matriarch(args []string) int {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.bare(cmd, args) },
 	}
-	root.AddCommand(p.runCommand(), p.validateCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand(), p.versionCommand())
 	for _, c := range ctl.Commands(p.ctl(true)) {
 		do := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
