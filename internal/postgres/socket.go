@@ -17,8 +17,9 @@ const socketPathMax = 107
 // the configuration does not say: to the built-in directory, as people expect.
 // Where that cannot be, because it is not there, not ours to write to, or a
 // server of another data directory on this machine has the port's socket in it,
-// the server would refuse to start. Then the socket goes into the data directory,
-// or nowhere if the path is too long for one; TCP serves as always.
+// the server would refuse to start. Then the socket goes into a directory of its
+// own beside the data directory, or nowhere if none can be made or the path is too
+// long for a socket; TCP serves as always.
 func (s *Server) chooseSocket() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -35,7 +36,7 @@ func (s *Server) chooseSocket() {
 		return
 	}
 	s.useOwnSocket()
-	s.log.Warn("the Unix socket goes into the data directory; set unix_socket_directories to choose another place",
+	s.log.Warn("the Unix socket goes beside the data directory; set unix_socket_directories to choose another place",
 		"because", why, "directory", s.config.Parameters[socketParameter])
 }
 
@@ -44,8 +45,8 @@ const socketParameter = "unix_socket_directories"
 // useOwnSocket sets the parameter in the configuration in force. The mutex is
 // held.
 func (s *Server) useOwnSocket() {
-	dir := s.config.DataDir
-	if len(filepath.Join(dir, socketName(s.config.port()))) > socketPathMax {
+	dir := s.config.ownSocketDir()
+	if len(filepath.Join(dir, socketName(s.config.port()))) > socketPathMax || os.MkdirAll(dir, 0o700) != nil {
 		dir = ""
 	}
 	s.config = s.config.clone()
@@ -67,12 +68,16 @@ func (s *Server) keepSocket() {
 		// A server that we adopted: its pid file tells what an earlier life of
 		// this agent chose (miscadmin.h, LOCK_FILE_LINE_SOCKET_DIR).
 		text, err := os.ReadFile(s.config.data("postmaster.pid"))
-		if lines := strings.Split(string(text), "\n"); err != nil || len(lines) < 5 || lines[4] != s.config.DataDir {
+		if lines := strings.Split(string(text), "\n"); err != nil || len(lines) < 5 || lines[4] != s.config.ownSocketDir() {
 			return
 		}
 	}
 	s.useOwnSocket()
 }
+
+// ownSocketDir lies beside the data directory: pg_rewind copies every file of its
+// source's, and fails at a socket.
+func (c Config) ownSocketDir() string { return filepath.Clean(c.DataDir) + ".socket" }
 
 func socketName(port int) string { return ".s.PGSQL." + strconv.Itoa(port) }
 

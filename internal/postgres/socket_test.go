@@ -20,7 +20,7 @@ func TestTwoServersWithOnePort(t *testing.T) {
 	})
 	second.must(second.Bootstrap(within(t)))
 
-	dir := second.cfg().DataDir
+	dir := second.cfg().ownSocketDir()
 	text, err := os.ReadFile(second.cfg().data("postmaster.pid"))
 	second.must(err)
 	if got := strings.Split(string(text), "\n")[4]; got != dir {
