@@ -1,0 +1,256 @@
+package ha
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// lots is how many observations are drawn. They need not be likely: whatever is
+// observed, the plan must be safe.
+const lots = 30_000
+
+// TestPlansAreSafeWhateverIsObserved draws observations by lot and holds each plan
+// against what must always hold.
+func TestPlansAreSafeWhateverIsObserved(t *testing.T) {
+	seen, reasons := map[string]int{}, map[Reason]int{}
+	for seed := range uint64(lots) {
+		o := drawn(rand.New(rand.NewPCG(seed, 7)))
+		again := drawn(rand.New(rand.NewPCG(seed, 7)))
+		plan := Decide(o)
+		if !reflect.DeepEqual(plan, Decide(again)) {
+			t.Fatalf("seed %d: equal observations gave different plans:\n%+v", seed, plan)
+		}
+		if !reflect.DeepEqual(o, again) {
+			t.Fatalf("seed %d: the observation was changed", seed)
+		}
+		reasons[plan.Why]++
+		for _, a := range plan.Do {
+			seen[reflect.TypeOf(a).Name()]++
+		}
+		for _, fault := range unsafe(o, plan) {
+			t.Fatalf("seed %d: %s\nplan: %v %v\nobservation: %+v", seed, fault, plan.Why, describe(plan.Do), o)
+		}
+	}
+	for _, name := range []string{"Acquire", "Reclaim", "Release", "Promote", "StartPrimary", "StartStandby", "KillServer", "Stop",
+		"BaseBackup", "Rewind", "Bootstrap", "Found", "Unfound", "MoveAside", "Quit", "Follow", "PutMember", "PutStatus", "Renew", "CancelJob"} {
+		if seen[name] == 0 {
+			t.Errorf("no observation led to %s: the lots are drawn badly", name)
+		}
+	}
+	if len(reasons) < 40 {
+		t.Errorf("only %d reasons came up", len(reasons))
+	}
+}
+
+// unsafe names what is wrong with a plan.
+func unsafe(o Observation, plan Plan) (faults []string) {
+	wrong := func(holds bool, format string, args ...any) {
+		if !holds {
+			faults = append(faults, fmt.Sprintf(format, args...))
+		}
+	}
+	s, v, mine := o.Store.Settings, o.Store.View, o.Leadership() == Ours
+	has := func(match func(Action) bool) bool { return slices.ContainsFunc(plan.Do, match) }
+	kills := has(func(a Action) bool { return a == KillServer{} })
+
+	if o.mayWrite() && !s.Pause {
+		if o.Leadership() == Theirs && !foreign(o) {
+			wrong(kills, "S1: a server that may write under another leader lives on")
+		}
+		if o.Leadership() == Unknown && o.Store.Grip <= stopReserve {
+			wrong(kills, "S1: a server that may write lives on past its lease")
+		}
+		if o.Leadership() == Unknown && o.Store.Grip <= s.RetryTimeout && o.Job.Work == NoWork {
+			stops := has(func(a Action) bool { stop, ok := a.(Stop); return ok && stop.Within > 0 && stop.Within < o.Store.Grip })
+			wrong(kills || stops, "S1: nothing brings the server down before its lease ends")
+		}
+		if plan.Why == Overtaken || plan.Why == GripLost || plan.Why == StoreAwayTooLong {
+			wrong(len(plan.Do) == 1, "S1: something beside the end of the right: %v", describe(plan.Do))
+		}
+		if o.Store.Current == false && o.Store.Grip > s.RetryTimeout && o.Job.Work == NoWork && plan.LookAgain > 0 {
+			wrong(plan.LookAgain <= max(o.Store.Grip-s.RetryTimeout, soon), "S1: the next look is after the guard's turn")
+		}
+	}
+	for i, a := range plan.Do {
+		switch a := a.(type) {
+		case Promote:
+			wrong(mine && o.Store.Grip > s.RetryTimeout, "S1: promotion without a lease that holds")
+			wrong(o.Server.Role == Standby && o.Server.Answering && o.Job.Work == NoWork, "promotion of what is no idle standby")
+			wrong(!s.Pause || v.Failover.Candidate == o.Me.Name, "B-505: promotion while paused")
+		case StartPrimary:
+			wrong((mine || o.Leadership() == Unknown) && o.Store.Grip > s.RetryTimeout, "S1: start as primary without a lease that holds")
+			wrong(o.Server.WasPrimary && !o.Server.Running && !s.Pause, "start as primary of what was none, runs, or is paused")
+		case StartStandby:
+			wrong(!o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork, "a half-written directory is started")
+		case Acquire:
+			wrong(o.Leadership() == Nobody, "a key that is there is taken")
+			unfit(o, wrong)
+		case Reclaim:
+			wrong(mine, "the key of another is moved")
+		case Release, PutStatus, PutHistory, PutConfig:
+			wrong(mine, "%T without the key", a)
+		case BaseBackup:
+			wrong(o.Leadership() == Theirs && o.Log.Primary && !o.Log.Failed && o.Log.Leader == v.Leader.Name, "S4: a copy without a running leader")
+			wrong(o.Log.SystemID == v.Initialize.SystemID() && o.Log.SystemID != "", "S4: a copy of another cluster")
+			wrong(!o.Server.Running && (!s.Pause || o.comingBack()), "S4: a copy over a running or paused server")
+			wrong(o.Server.Directory == Empty || o.Server.Unfinished == Copying || o.Me.RemoveOnDiverged || o.Me.RemoveOnRewindFailure,
+				"S4: removal without permission")
+			source, ok := v.Member(a.From.Member)
+			wrong(ok && (source.Name == v.Leader.Name || source.ReplicationState == cluster.Streaming), "S3: a copy of what does not stream")
+		case Rewind:
+			wrong(o.Leadership() == Theirs && o.Log.Primary && a.From.Member == v.Leader.Name, "S3: a rewind against what is not a running leader")
+			wrong(o.Me.UseRewind && o.Server.CanRewind && !o.Server.Running, "a rewind that is not possible")
+		case Bootstrap:
+			wrong(i > 0 && plan.Do[i-1] == RaceInitialize{}, "S5: a creation without the race for the key")
+			wrong(!v.Initialize.Present && o.Leadership() == Nobody && o.Server.Directory == Empty, "S5: a creation over what is there")
+		case MoveAside:
+			wrong(o.Server.Unfinished == Bootstrapping && !o.Server.Running, "S4: the directory of no failed creation is moved")
+		case Unfound:
+			wrong(v.Initialize.Bootstrapping() && a.Modified == v.Initialize.Modified, "S5: the identity of a cluster is taken back")
+		case Found:
+			wrong(o.Memory.BornHere == v.Initialize.Modified && v.Initialize.Bootstrapping(), "S5: the creation of another is ended")
+		case Quit:
+			wrong(i == len(plan.Do)-1, "something after the end")
+		}
+	}
+	if o.Leadership() == Unknown {
+		wrong(!has(func(a Action) bool { _, ok := a.(PutMember); return ok }), "B-094: a store that is away is written to")
+	}
+	if plan.LookAgain > o.nextRenewal() && !kills && !has(func(a Action) bool { _, ok := a.(Stop); return ok }) {
+		faults = append(faults, fmt.Sprintf("the lease wants another look in %v, the plan in %v", o.nextRenewal(), plan.LookAgain))
+	}
+	wrong(plan.LookAgain > 0 || len(plan.Do) > 0, "a plan without actions asks to be looked at again at once")
+	return faults
+}
+
+// unfit holds the taking of the key against S6: only a running primary, or work
+// that makes one, or the candidate that a person named, is beyond these rules.
+func unfit(o Observation, wrong func(bool, string, ...any)) {
+	s, v := o.Store.Settings, o.Store.View
+	if o.mayWrite() && (o.Server.Role == Primary || o.Job.Work != NoWork) {
+		return
+	}
+	wrong(o.Server.Running && o.Server.Answering && o.Server.Role == Standby && o.Job.Work == NoWork, "the key is taken without a server")
+	wrong(!o.Me.Tags.Nofailover(), "S6: nofailover takes the key")
+	if s.Pause {
+		wrong(v.Failover.Candidate == o.Me.Name, "B-505: a standby takes the key while paused")
+		return
+	}
+	if s.Failsafe && len(v.Failsafe) > 0 {
+		wrong(v.Failsafe[o.Me.Name] != "", "B-111: a member outside the failsafe map takes the key")
+	}
+	if s.Synchronous == "on" && v.Sync.Leader != "" {
+		wrong(v.Sync.Includes(o.Me.Name), "S6: a member outside the sync set takes the key")
+	}
+	if !v.Failover.Requested() {
+		wrong(o.Server.End.LSN >= v.Status.Optime || int64(v.Status.Optime-o.Server.End.LSN) <= s.MaximumLagOnFailover,
+			"S6: a member that is too far behind takes the key")
+	}
+	for _, p := range o.Peers.Answers {
+		listed := slices.ContainsFunc(o.opponents(), func(m cluster.Member) bool { return m.Name == p.Name })
+		able := listed && !p.Silent && !p.Nofailover && !p.WatchdogFailed
+		if able && p.Primary {
+			wrong(v.Failover.Requested(), "B-128: the key is taken beside a living primary")
+		}
+		if able && p.End.Timeline > o.Server.End.Timeline && o.Server.End.Timeline > 0 {
+			wrong(v.Failover.Requested() || o.syncActive(), "S3: the key is taken from under a later timeline")
+		}
+	}
+}
+
+// drawn is an observation by lot: every part is one of a few values, so that rare
+// combinations come up.
+func drawn(r *rand.Rand) Observation {
+	start := []func() Observation{leader, standby, orphan, stopped, empty, unborn, former, elected, crashed, asked}
+	o := start[r.IntN(len(start))]()
+	for range r.IntN(6) {
+		mutate(r, &o)
+	}
+	// What cannot be observed: an answer from nobody, or without a role.
+	o.Server.Answering = o.Server.Answering && o.Server.Running
+	if o.Server.Answering && o.Server.Role == RoleUnknown {
+		o.Server.Role = Standby
+	}
+	return o
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+func mutate(r *rand.Rand, o *Observation) {
+	seconds := func() time.Duration {
+		return pick(r, 0, 50*time.Millisecond, time.Second, 4*time.Second, loop, 30*time.Second, Idle)
+	}
+	yes := func() bool { return r.IntN(2) == 0 }
+	point := func() wal.Point {
+		return at(pick[wal.Timeline](r, 0, 1, 2, 3, 4, 5), pick[wal.LSN](r, 0, flushed-2_000_000, flushed-1, flushed, flushed+1, flushed+101))
+	}
+	name := func() string { return pick(r, "", "n1", "n2", "n3", "n9") }
+	work := func() Work { return Work(r.IntN(int(StoppingServer) + 1)) }
+	purpose := func() Purpose { return Purpose(r.IntN(int(ForRepair) + 1)) }
+	switch r.IntN(24) {
+	case 0:
+		o.Store.Current = yes()
+	case 1:
+		o.Store.View.Leader = cluster.Leader{Name: name(), Lease: leaseID + int64(r.IntN(3))}
+	case 2:
+		o.Store.Grip = pick(r, 0, time.Second, 5*time.Second, loop, 11*time.Second, 30*time.Second)
+	case 3:
+		o.Store.Settings.Pause = yes()
+	case 4:
+		o.Server.Role = pick(r, RoleUnknown, Primary, Standby)
+	case 5:
+		o.Server.Running, o.Server.Answering = yes(), false
+	case 6:
+		o.Server.Answering = o.Server.Running && yes()
+	case 7:
+		o.Server.End = point()
+	case 8:
+		o.Server.Directory = pick(r, NoAccess, Empty, Data, HalfCopied)
+	case 9:
+		o.Server.Unfinished = pick(r, NoWork, Bootstrapping, Copying, Rewinding)
+	case 10:
+		o.Job = Job{Work: work(), Purpose: purpose(), Running: seconds(), Shutdown: pick(r, wal.Point{}, at(3, flushed))}
+	case 11:
+		o.Last = Finished{Count: 1, Work: work(), Purpose: purpose(), Failed: yes(), Ago: seconds(), Optime: pick[wal.LSN](r, 0, flushed)}
+	case 12:
+		o.Stopping = yes()
+	case 13:
+		o.Me.Tags = pick(r, nil, cluster.Tags{"nofailover": true}, cluster.Tags{"failover_priority": 5}, cluster.Tags{"nostream": true}, cluster.Tags{"replicatefrom": "n3"})
+	case 14:
+		o.Store.View.Failover = cluster.Failover{Leader: name(), Candidate: name(), Modified: 8,
+			At: pick(r, "", "", "2030-01-02T12:00:00+00:00", "2030-01-02T12:00:05+00:00", "nonsense")}
+	case 15:
+		synchronous(pick(r, "", "on", "quorum"), r.IntN(3), pick(r, []string{"n2"}, []string{"n2", "n3"}, nil)...)(o)
+	case 16:
+		o.Store.View.Initialize = pick(r, cluster.Initialize{}, cluster.Initialize{Present: true, Modified: 5},
+			cluster.Initialize{Present: true, Value: systemID, Modified: 2}, cluster.Initialize{Present: true, Value: otherID, Modified: 2})
+	case 17:
+		o.Log = pick(r, LeaderLog{}, logOfFour(flushed), LeaderLog{Leader: o.Store.View.Leader.Name, Primary: yes(), Failed: yes(),
+			SystemID: pick(r, systemID, otherID), History: historyOfThree(), Age: seconds()})
+	case 18:
+		o.Peers = Peers{Asked: yes(), Age: seconds(), Done: seconds(), Answers: []Peer{
+			{Name: "n1", Silent: yes(), Primary: yes(), End: point()}, {Name: "n2", Silent: yes(), End: point()},
+			{Name: "n3", Silent: yes(), Nofailover: yes(), End: point(), Priority: r.IntN(3)}}}
+		o.Store.Leaderless = seconds()
+	case 19:
+		o.Me.UseRewind, o.Me.RemoveOnDiverged, o.Me.RemoveOnRewindFailure, o.Server.CanRewind = yes(), yes(), yes(), yes()
+		o.Memory.RewindLost, o.Server.WasPrimary, o.Server.Clean = yes(), yes(), yes()
+	case 20:
+		o.Store.LeaseID, o.Store.LeaseAge, o.Store.RenewTry = pick[int64](r, 0, leaseID, leaseID+1), seconds(), seconds()
+	case 21:
+		o.Memory.BornHere, o.Memory.Released, o.Memory.Awake = pick[int64](r, 0, 5), seconds(), seconds()
+		o.Memory.StatusAge, o.Memory.MemberAge, o.Store.Applied = seconds(), seconds(), pick[int64](r, 0, 3)
+	case 22:
+		o.Store.Settings.PrimaryStartTimeout, o.Store.Settings.CheckTimeline, o.Store.Settings.Failsafe = pick(r, 0, 300*time.Second), yes(), yes()
+		o.Store.View.Failsafe = pick(r, nil, map[string]string{"n1": "u", "n2": "u"}, map[string]string{"n3": "u"})
+	case 23:
+		o.Server.SystemID = pick(r, systemID, systemID, otherID, "")
+	}
+}
