@@ -25,8 +25,9 @@ func guard(o Observation) (Plan, bool) {
 		return Plan{}, false
 	}
 	reclaiming := o.Leadership() == Ours && o.Store.View.Leader.Lease != o.Store.LeaseID
-	if reclaiming && o.Memory.Awake < o.Store.Settings.RetryTimeout {
-		return Plan{}, false // a restarted agent moves the key to its lease first
+	unheard := o.Leadership() == Unknown && o.Store.LeaseID == 0
+	if (reclaiming || unheard) && o.Memory.Awake < o.Store.Settings.RetryTimeout {
+		return Plan{}, false // a restarted agent hears the store and moves the key to its lease first
 	}
 	why := GripLost
 	if o.Leadership() == Unknown {

@@ -82,6 +82,10 @@ func TestTheLeaseRunsOut(t *testing.T) {
 			func(o *Observation) { o.Store.LeaseID = 99 }, do(LeaseMoved, Reclaim{})},
 		{"a restarted agent moves the key before it judges",
 			both(grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 99, time.Second }), do(LeaseMoved, Reclaim{})},
+		{"a restarted agent hears the store before it judges",
+			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, time.Second }), wait(StoreAway, soon)},
+		{"S1: nor does it listen for longer than retry_timeout",
+			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, loop }), do(StoreAwayTooLong, KillServer{})},
 		{"S1: but not for longer than retry_timeout",
 			both(grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 99, loop }), do(GripLost, KillServer{})},
 	})
