@@ -1,0 +1,161 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+	memstore "matriarch/internal/dcs/memory"
+	"matriarch/internal/ha"
+	"matriarch/internal/wal"
+)
+
+const systemID = "7000000000000000001"
+
+// fakeServer says what it was told to and writes down what it was asked to do.
+type fakeServer struct {
+	seen    ha.Server
+	job     ha.Job
+	last    ha.Finished
+	calls   []string
+	fail    map[string]error
+	changed chan struct{}
+	log     ha.LeaderLog
+
+	observed func() // called by each look
+	begun    func(ha.Action)
+	killed   func()
+}
+
+func (s *fakeServer) call(format string, args ...any) error {
+	text := fmt.Sprintf(format, args...)
+	s.calls = append(s.calls, text)
+	return s.fail[text]
+}
+
+func (s *fakeServer) Observe(context.Context) ha.Server {
+	if s.observed != nil {
+		s.observed()
+	}
+	return s.seen
+}
+
+func (s *fakeServer) Work(time.Time) (ha.Job, ha.Finished) { return s.job, s.last }
+
+func (s *fakeServer) Begin(work ha.Action) error {
+	if s.begun != nil {
+		s.begun(work)
+	}
+	return s.call("begin %s", name(work))
+}
+
+func (s *fakeServer) Cancel() { _ = s.call("cancel") }
+
+func (s *fakeServer) Kill() {
+	if s.killed != nil {
+		s.killed()
+	}
+	_ = s.call("kill")
+}
+
+func (s *fakeServer) Changed() <-chan struct{} { return s.changed }
+func (s *fakeServer) Follow(_ context.Context, u ha.Upstream) error {
+	return s.call("follow %s", u.Member)
+}
+func (s *fakeServer) ReadLog(context.Context, ha.Upstream) ha.LeaderLog { return s.log }
+func (s *fakeServer) CreateSlot(_ context.Context, name string) error {
+	return s.call("create slot %s", name)
+}
+func (s *fakeServer) DropSlot(_ context.Context, name string) error {
+	return s.call("drop slot %s", name)
+}
+func (s *fakeServer) AdvanceSlot(_ context.Context, a ha.AdvanceSlot) error {
+	return s.call("advance slot %s", a.Name)
+}
+func (s *fakeServer) Checkpoint() { _ = s.call("checkpoint") }
+func (s *fakeServer) Configure(_ context.Context, d map[string]any) error {
+	return s.call("configure %v", d["ttl"])
+}
+func (s *fakeServer) MoveAside(context.Context) error { return s.call("move aside") }
+
+// fakePeers answers by a function.
+type fakePeers func(context.Context, []cluster.Member) []ha.Peer
+
+func (f fakePeers) Ask(ctx context.Context, members []cluster.Member) []ha.Peer {
+	return f(ctx, members)
+}
+
+// node is an agent in a store of its own, with a running primary.
+type node struct {
+	*Agent
+	t      *testing.T
+	now    time.Time
+	world  *memstore.Cluster
+	store  *memstore.Node
+	server *fakeServer
+	logged *bytes.Buffer
+}
+
+func newNode(t *testing.T, change ...func(*Config)) *node {
+	t.Helper()
+	n := &node{t: t, now: time.Unix(1_900_000_000, 0), logged: &bytes.Buffer{}}
+	n.world = memstore.New(func() time.Time { return n.now })
+	n.store = n.world.Node("n1")
+	n.server = &fakeServer{fail: map[string]error{}, changed: make(chan struct{}, 1), seen: ha.Server{
+		Directory: ha.Data, SystemID: systemID, Running: true, Answering: true, Role: ha.Primary,
+		End: wal.Point{Timeline: 1, LSN: 0x3000000}, CheckpointTimeline: 1,
+	}}
+	cfg := Config{
+		Me:      ha.Me{Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4", MayBootstrap: true},
+		Dynamic: map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10},
+		Store:   n.store, Server: n.server, Logger: slog.New(slog.NewTextHandler(n.logged, nil)), Now: func() time.Time { return n.now },
+		Peers: fakePeers(func(context.Context, []cluster.Member) []ha.Peer { return nil }),
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	n.Agent = New(cfg)
+	return n
+}
+
+// step makes one pass, a little later than the last.
+func (n *node) step() (ha.Plan, error) {
+	n.now = n.now.Add(10 * time.Millisecond)
+	return n.Step(n.t.Context(), n.now)
+}
+
+// settle makes passes until one has nothing to do.
+func (n *node) settle() {
+	n.t.Helper()
+	for range 20 {
+		plan, err := n.step()
+		if err == nil && len(plan.Do) == 0 {
+			n.server.calls = nil
+			return
+		}
+	}
+	n.t.Fatalf("not settled: %v", n.server.calls)
+}
+
+func (n *node) put(key, value string) {
+	n.t.Helper()
+	if _, err := n.world.Node("operator").Commit(n.t.Context(), dcs.Txn{Then: []dcs.Op{{Key: key, Data: []byte(value)}}}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) stored(key string) string { return string(n.world.Snapshot().Values[key].Data) }
+
+func (n *node) called(want ...string) {
+	n.t.Helper()
+	if !slices.Equal(n.server.calls, want) {
+		n.t.Errorf("called %q, want %q", n.server.calls, want)
+	}
+	n.server.calls = nil
+}

@@ -1,0 +1,278 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+	memstore "matriarch/internal/dcs/memory"
+	"matriarch/internal/ha"
+)
+
+// live is a node on the virtual clock of the test's bubble.
+func live(t *testing.T, change ...func(*Config)) *node {
+	n := newNode(t)
+	n.world = memstore.New(time.Now)
+	n.store = n.world.Node("n1")
+	cfg := n.cfg
+	cfg.Store, cfg.Now = n.store, time.Now
+	cfg.Logger = slog.New(slog.DiscardHandler)
+	for _, c := range change {
+		c(&cfg)
+	}
+	n.Agent = New(cfg)
+	return n
+}
+
+// running starts Run and returns its end.
+func running(ctx context.Context, n *node) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	synctest.Wait()
+	return done
+}
+
+func TestRunWakesOnEventsAndRestsOtherwise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := live(t)
+		passes := 0
+		n.server.observed = func() { passes++ }
+		done := running(t.Context(), n)
+
+		if n.Latest().Plan.Why != ha.Leading {
+			t.Fatalf("after the start: %v", n.Latest().Plan.Why)
+		}
+		passes = 0
+		time.Sleep(time.Minute) // virtual: nothing happens in it but what the agent does by itself
+		synctest.Wait()
+		if passes < 6 || passes > 20 {
+			t.Errorf("%d passes in a quiet minute: loop_wait is 10 s", passes)
+		}
+
+		at := time.Now()
+		passes = 0
+		n.server.seen.Running, n.server.seen.Answering, n.server.seen.WasPrimary = false, false, true
+		n.server.changed <- struct{}{}
+		synctest.Wait()
+		if passes == 0 || n.Latest().Plan.Why != ha.CrashRestart || time.Since(at) != 0 {
+			t.Errorf("the death of the server: %d passes, %v, after %v", passes, n.Latest().Plan.Why, time.Since(at))
+		}
+		n.server.seen.Running, n.server.seen.Answering = true, true
+		n.server.changed <- struct{}{}
+		synctest.Wait()
+
+		news := n.Changed()
+		n.put(dcs.KeyConfig, `{"ttl":44}`)
+		synctest.Wait()
+		if got := n.Latest().Observation.Store.Settings.TTL; got != 44*time.Second || time.Since(at) != 0 {
+			t.Errorf("a change in the store: ttl %v after %v", got, time.Since(at))
+		}
+		select {
+		case <-news:
+		default:
+			t.Error("nobody was told of the new pass")
+		}
+
+		passes = 0
+		n.Wake()
+		synctest.Wait()
+		if passes == 0 {
+			t.Error("Wake did not wake")
+		}
+
+		n.server.begun = func(a ha.Action) {
+			if stop, ok := a.(ha.Stop); ok && stop.For == ha.ForAgentEnd {
+				n.server.seen.Running, n.server.seen.Answering = false, false
+				n.server.last = ha.Finished{Count: 1, Work: ha.StoppingServer, Purpose: ha.ForAgentEnd, Optime: 0x3000000}
+				n.server.changed <- struct{}{}
+			}
+		}
+		n.Stop()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Errorf("Run ended with %v", err)
+			}
+		default:
+			t.Fatal("Run did not end")
+		}
+		if n.stored(dcs.KeyLeader) != "" || time.Since(at) != 0 {
+			t.Errorf("leader %q after %v", n.stored(dcs.KeyLeader), time.Since(at))
+		}
+	})
+}
+
+func TestRunEndsWithItsContextAndLeavesTheServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := live(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := running(ctx, n)
+		n.server.calls = nil
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run ended with %v", err)
+		}
+		n.called()
+	})
+}
+
+func TestRunEndsWhenTheNodeCannotGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := live(t)
+		n.put(dcs.KeyInitialize, "7000000000000000009")
+		var quit *Quit
+		if err := <-running(t.Context(), n); !errors.As(err, &quit) {
+			t.Errorf("Run ended with %v", err)
+		}
+	})
+}
+
+func TestPausesGrowWithFailures(t *testing.T) {
+	var m memory
+	failed := errors.New("no")
+	for _, want := range []time.Duration{100, 200, 400, 800, 1600, 2000, 2000} {
+		if got := m.pause(ha.Plan{}, failed); got != want*time.Millisecond {
+			t.Errorf("pause %v, want %v", got, want*time.Millisecond)
+		}
+	}
+	if got := m.pause(ha.Plan{LookAgain: 300 * time.Millisecond}, failed); got != 300*time.Millisecond {
+		t.Errorf("S1: the plan wanted another look in 300 ms, not %v", got)
+	}
+	if got := m.pause(ha.Plan{LookAgain: time.Minute}, nil); got != time.Minute {
+		t.Errorf("after a success: %v", got)
+	}
+	if got := m.pause(ha.Plan{}, failed); got != 100*time.Millisecond {
+		t.Errorf("the pauses do not begin anew: %v", got)
+	}
+	for i := range 25 {
+		want := time.Duration(0)
+		if i >= immediatePasses {
+			want = failPause
+		}
+		if got := m.pause(ha.Plan{}, nil); got != want {
+			t.Errorf("immediate pass %d: pause %v, want %v", i, got, want)
+		}
+	}
+}
+
+// silent is a store whose every call takes until its context ends.
+type silent struct {
+	dcs.Store
+	cut *bool
+}
+
+func (s silent) Mirror() (dcs.Snapshot, bool) {
+	snapshot, current := s.Store.Mirror()
+	return snapshot, current && !*s.cut
+}
+
+func (s silent) Renew(ctx context.Context, ttl time.Duration) (dcs.Lease, bool, error) {
+	if *s.cut {
+		<-ctx.Done()
+		return dcs.Lease{}, false, ctx.Err()
+	}
+	return s.Store.Renew(ctx, ttl)
+}
+
+func (s silent) Commit(ctx context.Context, txn dcs.Txn) (int64, error) {
+	if *s.cut {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return s.Store.Commit(ctx, txn)
+}
+
+// TestAPrimaryIsStoppedBeforeItsLeaseEnds is S1 with a store that swallows every
+// request, and servers of all kinds.
+func TestAPrimaryIsStoppedBeforeItsLeaseEnds(t *testing.T) {
+	cases := []struct {
+		name    string
+		dynamic map[string]any
+		cutAt   time.Duration // after the start: where in the rhythm of the renewals the store goes
+		slow    time.Duration // how long one look at the server takes
+	}{
+		{"the usual settings", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 25 * time.Second, 0},
+		{"cut off just before a renewal", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 29990 * time.Millisecond, 0},
+		{"a server that answers slowly", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 25 * time.Second, 1900 * time.Millisecond},
+		{"the shortest settings", map[string]any{"ttl": 20, "loop_wait": 1, "retry_timeout": 3}, 25 * time.Second, 0},
+		{"the longest loop with the shortest retries", map[string]any{"ttl": 20, "loop_wait": 14, "retry_timeout": 3}, 27 * time.Second, 0},
+		{"the shortest settings and a slow server", map[string]any{"ttl": 20, "loop_wait": 1, "retry_timeout": 3}, 25 * time.Second, 1900 * time.Millisecond},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cut := false
+				n := live(t, func(cfg *Config) { cfg.Store, cfg.Dynamic = silent{cfg.Store, &cut}, c.dynamic })
+				var dead time.Time // when the server takes no more writes at the latest
+				n.server.observed = func() {
+					if c.slow > 0 {
+						time.Sleep(c.slow)
+					}
+				}
+				n.server.begun = func(a ha.Action) {
+					if stop, ok := a.(ha.Stop); ok && dead.IsZero() {
+						dead = time.Now().Add(stop.Within) // the fast stop hangs, and the kill ends it
+						n.server.job = ha.Job{Work: ha.StoppingServer, Purpose: stop.For}
+					}
+				}
+				n.server.killed = func() {
+					if dead.IsZero() || time.Now().Before(dead) {
+						dead = time.Now()
+					}
+					n.server.seen.Running, n.server.seen.Answering = false, false
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				done := running(ctx, n)
+				time.Sleep(c.cutAt)
+				cut = true
+				deadline := n.store.Lease().Deadline()
+				time.Sleep(time.Until(deadline))
+				synctest.Wait()
+				if dead.IsZero() {
+					t.Errorf("the lease has ended and the server runs; last reason: %v", n.Latest().Plan.Why)
+				} else if dead.After(deadline) {
+					t.Errorf("the server may take writes for %v after the end of the lease", dead.Sub(deadline))
+				}
+				cancel()
+				<-done
+			})
+		})
+	}
+}
+
+// TestASilentMemberDoesNotHoldUpTheRace is L1: a round of questions that takes its
+// whole timeout is an answer, not a reason to ask again.
+func TestASilentMemberDoesNotHoldUpTheRace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rounds := 0
+		n := live(t, func(cfg *Config) {
+			cfg.Peers = fakePeers(func(ctx context.Context, members []cluster.Member) []ha.Peer {
+				rounds++
+				<-ctx.Done()
+				var out []ha.Peer
+				for _, m := range members {
+					out = append(out, ha.Peer{Name: m.Name, Silent: true})
+				}
+				return out
+			})
+		})
+		n.server.seen.Role = ha.Standby
+		n.put(dcs.KeyInitialize, systemID)
+		n.put("members/n2", `{"conn_url":"postgres://n2:5432/postgres","api_url":"http://n2:8008/patroni","state":"running","role":"replica"}`)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := running(ctx, n)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if n.stored(dcs.KeyLeader) != "n1" || rounds != 1 {
+			t.Errorf("leader %q after %d rounds", n.stored(dcs.KeyLeader), rounds)
+		}
+		cancel()
+		<-done
+	})
+}
