@@ -1,0 +1,143 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+)
+
+// Etcd is a cluster of etcd servers of its own.
+type Etcd struct {
+	Endpoints []string // host:port
+
+	t       testing.TB
+	in      Network
+	dir     string
+	members []*Process
+	client  *clientv3.Client
+}
+
+// StartEtcd starts n servers and waits until they take writes.
+func StartEtcd(t testing.TB, n int) *Etcd {
+	t.Helper()
+	subnet := Subnet(t)
+	var hosts []string
+	for i := range n {
+		hosts = append(hosts, fmt.Sprintf("%s%d", subnet, 11+i))
+	}
+	return startEtcd(t, "", hosts)
+}
+
+// StartEtcdIn starts one server on a host of a network.
+func StartEtcdIn(t testing.TB, in Network, host string, clients Network) *Etcd {
+	t.Helper()
+	e := &Etcd{t: t, in: in, dir: Dir(t), Endpoints: []string{host + ":2379"}, members: make([]*Process, 1)}
+	e.begin(clients)
+	return e
+}
+
+func startEtcd(t testing.TB, in Network, hosts []string) *Etcd {
+	t.Helper()
+	e := &Etcd{t: t, in: in, dir: Dir(t), members: make([]*Process, len(hosts))}
+	for _, h := range hosts {
+		e.Endpoints = append(e.Endpoints, h+":2379")
+	}
+	e.begin(in)
+	return e
+}
+
+func (e *Etcd) begin(clients Network) {
+	e.t.Helper()
+	require(e.t, "etcd")
+	e.t.Cleanup(func() {
+		for _, m := range e.members {
+			if m != nil {
+				m.Kill()
+			}
+		}
+	})
+	for i := range e.members {
+		e.Start(i)
+	}
+	e.client = connectEtcd(e.t, clients, e.Endpoints)
+	e.t.Cleanup(func() { showLogs(e.t, filepath.Join(e.dir, "*.log")) })
+	e.WaitReady()
+}
+
+// Start starts a member, again after it was killed.
+func (e *Etcd) Start(i int) {
+	e.t.Helper()
+	var initial []string
+	for j, endpoint := range e.Endpoints {
+		host, _, _ := net.SplitHostPort(endpoint)
+		initial = append(initial, fmt.Sprintf("e%d=http://%s:2380", j, host))
+	}
+	host, _, _ := net.SplitHostPort(e.Endpoints[i])
+	client, peer := "http://"+e.Endpoints[i], "http://"+host+":2380"
+	e.members[i] = launch(e.t, e.in, filepath.Join(e.dir, fmt.Sprintf("e%d.log", i)), "etcd",
+		fmt.Sprintf("--name=e%d", i), fmt.Sprintf("--data-dir=%s/e%d", e.dir, i), "--unsafe-no-fsync", "--logger=zap", "--log-level=warn",
+		"--listen-client-urls="+client, "--advertise-client-urls="+client, "--listen-peer-urls="+peer,
+		"--initial-advertise-peer-urls="+peer, "--initial-cluster="+strings.Join(initial, ","))
+}
+
+// Kill kills a member.
+func (e *Etcd) Kill(i int) { e.members[i].Kill() }
+
+// Leader is the number of the member that leads the others.
+func (e *Etcd) Leader() int {
+	e.t.Helper()
+	found := -1
+	Eventually(e.t, Patience, "etcd has a leader", func(ctx context.Context) (bool, string) {
+		for i, endpoint := range e.Endpoints {
+			if !e.members[i].Running() {
+				continue
+			}
+			ask, cancel := context.WithTimeout(ctx, time.Second)
+			status, err := e.client.Status(ask, endpoint)
+			cancel()
+			if err != nil {
+				return false, err.Error()
+			}
+			if status.Leader == status.Header.MemberId {
+				found = i
+				return true, ""
+			}
+		}
+		return false, "every member that runs follows another"
+	})
+	return found
+}
+
+// WaitReady waits until etcd takes writes.
+func (e *Etcd) WaitReady() {
+	e.t.Helper()
+	Eventually(e.t, Patience, "etcd takes writes", func(ctx context.Context) (bool, string) {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		_, err := e.client.Put(ctx, "/lab/ready", "yes")
+		return err == nil, fmt.Sprint(err)
+	})
+}
+
+func connectEtcd(t testing.TB, from Network, endpoints []string) *clientv3.Client {
+	t.Helper()
+	client, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, DialTimeout: time.Second, Logger: zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			return from.Dial(ctx, "tcp", address)
+		})},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}

@@ -1,0 +1,47 @@
+package lab
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// Listing is every file below a directory with its mode, size and time of the
+// last change: equal listings mean that nothing was touched.
+func Listing(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		out[path] = fmt.Sprintf("%v %d %v", info.Mode(), info.Size(), info.ModTime())
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// SameListing fails the test when something below the directory has changed.
+func SameListing(t testing.TB, dir string, before map[string]string) {
+	t.Helper()
+	after := Listing(t, dir)
+	for path, was := range before {
+		if after[path] != was {
+			t.Errorf("%s was touched: %q before, %q after", path, was, after[path])
+		}
+	}
+	for path := range after {
+		if _, known := before[path]; !known {
+			t.Errorf("%s is new", path)
+		}
+	}
+}

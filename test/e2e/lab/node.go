@@ -1,0 +1,214 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Node is one machine's worth: an agent, its PostgreSQL, its files.
+type Node struct {
+	Name string
+	Host string
+	Net  Network
+
+	Dir    string // everything of the node is below
+	Data   string
+	PgPass string
+	Config string
+	Log    string // what the agent and its PostgreSQL say
+
+	// Change alters the configuration before each start of the agent.
+	Change func(Settings)
+	// Text, if set, is the whole configuration instead.
+	Text string
+
+	Agent *Process
+
+	t       testing.TB
+	cluster *Cluster
+	conn    *pgx.Conn
+}
+
+// Start starts the agent and does not wait for anything.
+func (n *Node) Start() {
+	n.t.Helper()
+	if n.Agent != nil && n.Agent.Running() {
+		n.t.Fatalf("the agent of %s is running", n.Name)
+	}
+	text := []byte(n.Text)
+	if n.Text == "" {
+		s := guide(n)
+		if n.cluster.change != nil {
+			n.cluster.change(n, s)
+		}
+		if n.Change != nil {
+			n.Change(s)
+		}
+		text = encode(n.t, s)
+	}
+	if err := os.WriteFile(n.Config, text, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	Own(n.t, n.Config)
+	n.Agent = launch(n.t, n.Net, n.Log, os.Getenv(binaryVariable), "run", n.Config)
+}
+
+// Stop tells the agent to end, as the service manager does, and waits until it
+// has. It returns the exit code.
+func (n *Node) Stop() int {
+	n.t.Helper()
+	n.Agent.Signal(syscall.SIGTERM)
+	return n.Agent.ExitCode(n.t, Patience)
+}
+
+// KillAgent kills the agent alone.
+func (n *Node) KillAgent() { n.Agent.Kill() }
+
+// KillPostmaster kills the postmaster alone.
+func (n *Node) KillPostmaster() {
+	n.t.Helper()
+	pid := n.Postmaster()
+	if pid == 0 {
+		n.t.Fatalf("%s has no postmaster to kill", n.Name)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		n.t.Fatalf("kill the postmaster of %s: %v", n.Name, err)
+	}
+}
+
+// KillNode kills the agent and every process of the server at once, as a power
+// cut does.
+func (n *Node) KillNode() {
+	n.t.Helper()
+	pids := []int{n.Agent.PID()}
+	if pid := n.Postmaster(); pid != 0 {
+		pids = append(pids, pid)
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+			n.t.Fatalf("kill %d of %s: %v", pid, n.Name, err)
+		}
+	}
+	n.Clear()
+}
+
+// Clear ends everything of the node and waits until it is gone.
+func (n *Node) Clear() {
+	n.t.Helper()
+	if n.Agent != nil {
+		n.Agent.Kill()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := killInside(ctx, n.Dir); err != nil {
+		n.t.Error(err)
+	}
+}
+
+// Postmaster is the pid of the node's running postmaster, 0 if there is none.
+func (n *Node) Postmaster() int {
+	text, err := os.ReadFile(filepath.Join(n.Data, "postmaster.pid"))
+	if err != nil {
+		return 0
+	}
+	first, _, _ := strings.Cut(string(text), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		return 0
+	}
+	for _, p := range Inside(n.Data) {
+		if p.PID == pid {
+			return pid
+		}
+	}
+	return 0
+}
+
+// Tool waits until one of PostgreSQL's programs works on the node's directory,
+// and has written that many bytes, and freezes it there: whatever a test does
+// next happens in the middle of that work.
+func (n *Node) Tool(name string, bytes int64) Proc {
+	n.t.Helper()
+	var found Proc
+	Eventually(n.t, Patience, name+" works on "+n.Data, func(context.Context) (bool, string) {
+		seen := "no such process"
+		for _, p := range Inside(n.Data) {
+			if p.Tool() != name {
+				continue
+			}
+			if err := syscall.Kill(p.PID, syscall.SIGSTOP); err != nil {
+				continue
+			}
+			if w := Written(p.PID); w < bytes {
+				seen = strconv.FormatInt(w, 10) + " bytes written"
+				_ = syscall.Kill(p.PID, syscall.SIGCONT)
+				continue
+			}
+			found = p
+			return true, ""
+		}
+		return false, seen
+	})
+	return found
+}
+
+// Mark is the present end of the node's log.
+func (n *Node) Mark() int64 {
+	info, err := os.Stat(n.Log)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// LogSince is what the node has said since a mark.
+func (n *Node) LogSince(mark int64) string {
+	text, err := os.ReadFile(n.Log)
+	if errors.Is(err, fs.ErrNotExist) || int64(len(text)) < mark {
+		return ""
+	}
+	return string(text[mark:])
+}
+
+// WaitLog waits until the node has said something since the mark.
+func (n *Node) WaitLog(mark int64, words string) {
+	n.t.Helper()
+	Eventually(n.t, Patience, n.Name+" says "+strconv.Quote(words), func(context.Context) (bool, string) {
+		text := n.LogSince(mark)
+		return strings.Contains(text, words), tail(text, 5)
+	})
+}
+
+// tail is the last lines of a text.
+func tail(text string, count int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}
+
+// showLogs prints the ends of the logs when the test has failed.
+func showLogs(t testing.TB, pattern string) {
+	if !t.Failed() {
+		return
+	}
+	paths, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("the end of %s:\n%s", path, tail(string(text), 40))
+	}
+}

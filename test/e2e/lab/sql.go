@@ -1,0 +1,129 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Place is where a server is in the history of the cluster, by its own word.
+type Place struct {
+	Recovery bool
+	Timeline int    // of the standby: the one it streams, 0 if it does not
+	Slot     string // that it streams through
+	Host     string // that it streams from
+}
+
+// URL is a connection string for the superuser at these addresses.
+func URL(addresses string) string {
+	u := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", SuperPassword), Host: addresses, Path: "/postgres"}
+	return u.String()
+}
+
+// Connect opens a connection to the node's server.
+func (n *Node) Connect(ctx context.Context) (*pgx.Conn, error) {
+	config, err := pgx.ParseConfig(URL(n.Host + ":5432"))
+	if err != nil {
+		return nil, err
+	}
+	config.ConnectTimeout = 2 * time.Second
+	config.RuntimeParams["application_name"] = "lab"
+	config.DialFunc = n.cluster.Client.Dial
+	return pgx.ConnectConfig(ctx, config)
+}
+
+// row runs a query on a connection that is kept, and reads its one row.
+func (n *Node) row(ctx context.Context, query string, into ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if n.conn == nil || n.conn.IsClosed() {
+		conn, err := n.Connect(ctx)
+		if err != nil {
+			return err
+		}
+		n.conn = conn
+	}
+	if err := n.conn.QueryRow(ctx, query).Scan(into...); err != nil {
+		n.disconnect()
+		return fmt.Errorf("%s at %s: %w", query, n.Name, err)
+	}
+	return nil
+}
+
+func (n *Node) disconnect() {
+	if n.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = n.conn.Close(ctx) // it may be dead; it is not used again
+		n.conn = nil
+	}
+}
+
+// Place asks the server.
+func (n *Node) Place(ctx context.Context) (Place, error) {
+	var p Place
+	err := n.row(ctx, `select pg_is_in_recovery(),
+		case when pg_is_in_recovery() then coalesce((select received_tli from pg_stat_wal_receiver where status = 'streaming'), 0)
+		else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
+		coalesce((select slot_name from pg_stat_wal_receiver), ''), coalesce((select sender_host from pg_stat_wal_receiver), '')`,
+		&p.Recovery, &p.Timeline, &p.Slot, &p.Host)
+	return p, err
+}
+
+// Timeline is the one that the server writes or streams.
+func (n *Node) Timeline() int {
+	n.t.Helper()
+	p, err := n.Place(n.t.Context())
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return p.Timeline
+}
+
+// Value asks the server for one value as text.
+func (n *Node) Value(query string) string {
+	n.t.Helper()
+	var text string
+	if err := n.row(n.t.Context(), "select ("+query+")::text", &text); err != nil {
+		n.t.Fatal(err)
+	}
+	return text
+}
+
+// Run executes statements, one transaction each.
+func (n *Node) Run(statements ...string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), Patience)
+	defer cancel()
+	conn, err := n.Connect(ctx)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	for _, s := range statements {
+		if _, err := conn.Exec(ctx, s); err != nil {
+			n.t.Fatalf("%s at %s: %v", s, n.Name, err)
+		}
+	}
+}
+
+// WaitReplayed waits until every standby that runs has replayed all that the
+// leader has written.
+func (c *Cluster) WaitReplayed(leader *Node) {
+	c.t.Helper()
+	end := leader.Value("pg_current_wal_lsn()")
+	for _, n := range c.Others(leader) {
+		if n.Agent == nil || !n.Agent.Running() {
+			continue
+		}
+		Eventually(c.t, Patience, n.Name+" has replayed "+end, func(ctx context.Context) (bool, string) {
+			var done bool
+			var at string
+			err := n.row(ctx, "select pg_last_wal_replay_lsn() >= '"+end+"'::pg_lsn, pg_last_wal_replay_lsn()::text", &done, &at)
+			return err == nil && done, fmt.Sprint(at, " ", err)
+		})
+	}
+}
