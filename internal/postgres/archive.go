@@ -92,7 +92,7 @@ func (s *Server) CrashRecover(ctx context.Context) error {
 		"-c", "archive_mode=on", "-c", "archive_command=false"}, settings...)
 	run := s.tool(ctx, "postgres", append(args, "template1")...)
 	run.input = strings.NewReader("")
-	run.env = cLocale
+	run.env = append(staleLock(cfg), cLocale...)
 	err = run.follow(func(line string) { s.log.Info("single-user recovery", "line", line) })
 	if wasStandby {
 		err = errors.Join(err, s.writeSignal())

@@ -104,6 +104,10 @@ func TestStalePidFileOfAZombieOrAStranger(t *testing.T) {
 			}
 			n.must(n.StartPrimary(within(t)))
 			n.must(n.WaitReady(within(t)))
+
+			n.must(n.KillAll(within(t)))
+			n.must(os.WriteFile(n.cfg().data("postmaster.pid"), []byte(stale), 0o600))
+			n.must(n.CrashRecover(within(t))) // as before a rewind
 		})
 	}
 }

@@ -222,26 +222,31 @@ func (s *Server) openLog(cfg Config) (serverOutput, error) {
 	return out, nil
 }
 
-// postmasterEnvironment adds PG_GRANDPARENT_PID when a stale postmaster.pid names
-// a process that exists and is not a postmaster of ours: a zombie, which
-// kill(pid, 0) finds alive, or a stranger that got the number. PostgreSQL then
-// takes the lock file for stale (miscinit.c, CreateLockFile).
+// postmasterEnvironment is what the postmaster gets of ours.
 func postmasterEnvironment(cfg Config) []string {
-	env := childEnvironment()
+	env := append(childEnvironment(), staleLock(cfg)...)
 	if cfg.KrbSrvName != "" {
 		env = append(env, "PGKRBSRVNAME="+cfg.KrbSrvName)
 	}
+	return env
+}
+
+// staleLock gives PG_GRANDPARENT_PID when a stale postmaster.pid names a process
+// that exists and is not a postmaster of ours: a zombie, which kill(pid, 0) finds
+// alive, or a stranger that got the number. PostgreSQL then takes the lock file for
+// stale (miscinit.c, CreateLockFile), as a postmaster and in single-user mode alike.
+func staleLock(cfg Config) []string {
 	pid := readPidFile(cfg).PID
 	if pid < 0 {
 		pid = -pid
 	}
 	if pid == 0 {
-		return env
+		return nil
 	}
 	if k := kin(pid, cfg.DataDir); k == zombie || k == foreign {
-		env = append(env, "PG_GRANDPARENT_PID="+strconv.Itoa(pid))
+		return []string{"PG_GRANDPARENT_PID=" + strconv.Itoa(pid)}
 	}
-	return env
+	return nil
 }
 
 // serverSaid is the end of the log since the last start, for an error message.
