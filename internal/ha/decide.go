@@ -77,6 +77,9 @@ func upkeep(o Observation, plan Plan) Plan {
 	if n := len(plan.Do); n > 0 {
 		if _, quits := plan.Do[n-1].(Quit); quits { // the last word of a member comes before its end
 			last, plan.Do = append(last, plan.Do[n-1]), plan.Do[:n-1]
+			if !o.Store.Current {
+				first = nil // nobody would hear it: a store that stays away must not keep a node from its end
+			}
 		}
 	}
 	quiet := len(plan.Do) == 0

@@ -93,6 +93,8 @@ func TestTheAgentEnds(t *testing.T) {
 			Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4",
 			State: cluster.StateStopped, Role: cluster.RoleReplica, Tags: cluster.Tags{},
 		}}, Quit{})},
+		{"and waits for no store that is away", both(stop, gone, storeAway, leaseOverdue), after(AgentEnded, soon, Quit{})},
+		{"one that answers gets its lease renewed for the last word", both(stop, gone, leaseOverdue), after(AgentEnded, soon, Renew{}, Quit{})},
 		{"B-507: paused, everything is left as it is", paused, after(AgentEnded, loop, Quit{})},
 	})
 }

@@ -12,8 +12,10 @@ import (
 func sprint(a Action) string { return fmt.Sprintf("%+v", a) }
 
 func storeAway(o *Observation) { o.Store.Current = false }
-func paused(o *Observation)    { o.Store.Settings.Pause = true }
-func theirs(o *Observation)    { o.Store.View.Leader = cluster.Leader{Name: "n2", Lease: leaseID + 1} }
+
+func leaseOverdue(o *Observation) { o.Store.LeaseAge, o.Store.RenewTry = loop, loop }
+func paused(o *Observation)       { o.Store.Settings.Pause = true }
+func theirs(o *Observation)       { o.Store.View.Leader = cluster.Leader{Name: "n2", Lease: leaseID + 1} }
 func working(w Work, p Purpose) func(*Observation) {
 	return func(o *Observation) { o.Job = Job{Work: w, Purpose: p} }
 }
