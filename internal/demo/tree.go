@@ -108,7 +108,8 @@ func killTree(ctx context.Context, root int) (int, error) {
 // can outlive its SIGKILL.
 const gonePatience = 10 * time.Second
 
-// awaitGone waits until the processes are dead, and reaps those that became ours.
+// awaitGone waits until the processes are dead, and reaps those that became ours: to
+// kill(pid, 0) a zombie looks alive.
 func awaitGone(ctx context.Context, pids []int, notOurs int) error {
 	ctx, cancel := context.WithTimeout(ctx, gonePatience)
 	defer cancel()
@@ -117,10 +118,14 @@ func awaitGone(ctx context.Context, pids []int, notOurs int) error {
 	for {
 		pids = slices.DeleteFunc(pids, func(pid int) bool {
 			p, ok := readProcess(pid)
-			if ok && p.state == 'Z' && pid != notOurs && p.parent == os.Getpid() {
+			switch {
+			case !ok, p.state == 'Z' && pid == notOurs:
+				return true
+			case p.state == 'Z' && p.parent == os.Getpid():
 				reap(pid)
+				return true
 			}
-			return !ok || p.state == 'Z'
+			return false // a dead one comes to us when its parent is dead too
 		})
 		if len(pids) == 0 {
 			return nil
