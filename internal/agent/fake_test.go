@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ const systemID = "7000000000000000001"
 
 // fakeServer says what it was told to and writes down what it was asked to do.
 type fakeServer struct {
+	mu      sync.Mutex // held in each call but for observed
 	seen    ha.Server
 	job     ha.Job
 	last    ha.Finished
@@ -33,7 +35,16 @@ type fakeServer struct {
 	killed   func()
 }
 
+// set changes what the server says, or reads what it was asked.
+func (s *fakeServer) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
 func (s *fakeServer) call(format string, args ...any) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	text := fmt.Sprintf(format, args...)
 	s.calls = append(s.calls, text)
 	return s.fail[text]
@@ -43,24 +54,34 @@ func (s *fakeServer) Observe(context.Context) ha.Server {
 	if s.observed != nil {
 		s.observed()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.seen
 }
 
-func (s *fakeServer) Work(time.Time) (ha.Job, ha.Finished) { return s.job, s.last }
+func (s *fakeServer) Work(time.Time) (ha.Job, ha.Finished) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.job, s.last
+}
 
 func (s *fakeServer) Begin(work ha.Action) error {
-	if s.begun != nil {
-		s.begun(work)
-	}
+	s.set(func() {
+		if s.begun != nil {
+			s.begun(work)
+		}
+	})
 	return s.call("begin %s", name(work))
 }
 
 func (s *fakeServer) Cancel() { _ = s.call("cancel") }
 
 func (s *fakeServer) Kill() {
-	if s.killed != nil {
-		s.killed()
-	}
+	s.set(func() {
+		if s.killed != nil {
+			s.killed()
+		}
+	})
 	_ = s.call("kill")
 }
 
@@ -154,8 +175,10 @@ func (n *node) stored(key string) string { return string(n.world.Snapshot().Valu
 
 func (n *node) called(want ...string) {
 	n.t.Helper()
-	if !slices.Equal(n.server.calls, want) {
-		n.t.Errorf("called %q, want %q", n.server.calls, want)
-	}
-	n.server.calls = nil
+	n.server.set(func() {
+		if !slices.Equal(n.server.calls, want) {
+			n.t.Errorf("called %q, want %q", n.server.calls, want)
+		}
+		n.server.calls = nil
+	})
 }

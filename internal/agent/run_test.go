@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,29 +41,31 @@ func running(ctx context.Context, n *node) <-chan error {
 func TestRunWakesOnEventsAndRestsOtherwise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := live(t)
-		passes := 0
-		n.server.observed = func() { passes++ }
+		var passes atomic.Int32
+		n.server.observed = func() { passes.Add(1) }
 		done := running(t.Context(), n)
 
 		if n.Latest().Plan.Why != ha.Leading {
 			t.Fatalf("after the start: %v", n.Latest().Plan.Why)
 		}
-		passes = 0
+		passes.Store(0)
 		time.Sleep(time.Minute) // virtual: nothing happens in it but what the agent does by itself
 		synctest.Wait()
-		if passes < 6 || passes > 20 {
-			t.Errorf("%d passes in a quiet minute: loop_wait is 10 s", passes)
+		if got := passes.Load(); got < 6 || got > 20 {
+			t.Errorf("%d passes in a quiet minute: loop_wait is 10 s", got)
 		}
 
 		at := time.Now()
-		passes = 0
-		n.server.seen.Running, n.server.seen.Answering, n.server.seen.WasPrimary = false, false, true
+		passes.Store(0)
+		n.server.set(func() {
+			n.server.seen.Running, n.server.seen.Answering, n.server.seen.WasPrimary = false, false, true
+		})
 		n.server.changed <- struct{}{}
 		synctest.Wait()
-		if passes == 0 || n.Latest().Plan.Why != ha.CrashRestart || time.Since(at) != 0 {
-			t.Errorf("the death of the server: %d passes, %v, after %v", passes, n.Latest().Plan.Why, time.Since(at))
+		if passes.Load() == 0 || n.Latest().Plan.Why != ha.CrashRestart || time.Since(at) != 0 {
+			t.Errorf("the death of the server: %d passes, %v, after %v", passes.Load(), n.Latest().Plan.Why, time.Since(at))
 		}
-		n.server.seen.Running, n.server.seen.Answering = true, true
+		n.server.set(func() { n.server.seen.Running, n.server.seen.Answering = true, true })
 		n.server.changed <- struct{}{}
 		synctest.Wait()
 
@@ -78,20 +81,14 @@ func TestRunWakesOnEventsAndRestsOtherwise(t *testing.T) {
 			t.Error("nobody was told of the new pass")
 		}
 
-		passes = 0
+		passes.Store(0)
 		n.Wake()
 		synctest.Wait()
-		if passes == 0 {
+		if passes.Load() == 0 {
 			t.Error("Wake did not wake")
 		}
 
-		n.server.begun = func(a ha.Action) {
-			if stop, ok := a.(ha.Stop); ok && stop.For == ha.ForAgentEnd {
-				n.server.seen.Running, n.server.seen.Answering = false, false
-				n.server.last = ha.Finished{Count: 1, Work: ha.StoppingServer, Purpose: ha.ForAgentEnd, Optime: 0x3000000}
-				n.server.changed <- struct{}{}
-			}
-		}
+		n.server.set(func() { n.server.begun = n.server.stopsAtOnce })
 		n.Stop()
 		synctest.Wait()
 		select {
@@ -108,12 +105,21 @@ func TestRunWakesOnEventsAndRestsOtherwise(t *testing.T) {
 	})
 }
 
+// stopsAtOnce ends the server when the agent ends.
+func (s *fakeServer) stopsAtOnce(a ha.Action) {
+	if stop, ok := a.(ha.Stop); ok && stop.For == ha.ForAgentEnd {
+		s.seen.Running, s.seen.Answering = false, false
+		s.last = ha.Finished{Count: 1, Work: ha.StoppingServer, Purpose: ha.ForAgentEnd, Optime: 0x3000000}
+		s.changed <- struct{}{}
+	}
+}
+
 func TestRunEndsWithItsContextAndLeavesTheServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := live(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := running(ctx, n)
-		n.server.calls = nil
+		n.server.set(func() { n.server.calls = nil })
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run ended with %v", err)
@@ -164,16 +170,16 @@ func TestPausesGrowWithFailures(t *testing.T) {
 // silent is a store whose every call takes until its context ends.
 type silent struct {
 	dcs.Store
-	cut *bool
+	cut *atomic.Bool
 }
 
 func (s silent) Mirror() (dcs.Snapshot, bool) {
 	snapshot, current := s.Store.Mirror()
-	return snapshot, current && !*s.cut
+	return snapshot, current && !s.cut.Load()
 }
 
 func (s silent) Renew(ctx context.Context, ttl time.Duration) (dcs.Lease, bool, error) {
-	if *s.cut {
+	if s.cut.Load() {
 		<-ctx.Done()
 		return dcs.Lease{}, false, ctx.Err()
 	}
@@ -181,7 +187,7 @@ func (s silent) Renew(ctx context.Context, ttl time.Duration) (dcs.Lease, bool, 
 }
 
 func (s silent) Commit(ctx context.Context, txn dcs.Txn) (int64, error) {
-	if *s.cut {
+	if s.cut.Load() {
 		<-ctx.Done()
 		return 0, ctx.Err()
 	}
@@ -207,7 +213,7 @@ func TestAPrimaryIsStoppedBeforeItsLeaseEnds(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				cut := false
+				var cut atomic.Bool
 				n := live(t, func(cfg *Config) { cfg.Store, cfg.Dynamic = silent{cfg.Store, &cut}, c.dynamic })
 				var dead time.Time // when the server takes no more writes at the latest
 				n.server.observed = func() {
@@ -230,15 +236,17 @@ func TestAPrimaryIsStoppedBeforeItsLeaseEnds(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				done := running(ctx, n)
 				time.Sleep(c.cutAt)
-				cut = true
+				cut.Store(true)
 				deadline := n.store.Lease().Deadline()
 				time.Sleep(time.Until(deadline))
 				synctest.Wait()
-				if dead.IsZero() {
-					t.Errorf("the lease has ended and the server runs; last reason: %v", n.Latest().Plan.Why)
-				} else if dead.After(deadline) {
-					t.Errorf("the server may take writes for %v after the end of the lease", dead.Sub(deadline))
-				}
+				n.server.set(func() {
+					if dead.IsZero() {
+						t.Errorf("the lease has ended and the server runs; last reason: %v", n.Latest().Plan.Why)
+					} else if dead.After(deadline) {
+						t.Errorf("the server may take writes for %v after the end of the lease", dead.Sub(deadline))
+					}
+				})
 				cancel()
 				<-done
 			})
@@ -250,10 +258,10 @@ func TestAPrimaryIsStoppedBeforeItsLeaseEnds(t *testing.T) {
 // whole timeout is an answer, not a reason to ask again.
 func TestASilentMemberDoesNotHoldUpTheRace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		rounds := 0
+		var rounds atomic.Int32
 		n := live(t, func(cfg *Config) {
 			cfg.Peers = fakePeers(func(ctx context.Context, members []cluster.Member) []ha.Peer {
-				rounds++
+				rounds.Add(1)
 				<-ctx.Done()
 				var out []ha.Peer
 				for _, m := range members {
@@ -269,8 +277,8 @@ func TestASilentMemberDoesNotHoldUpTheRace(t *testing.T) {
 		done := running(ctx, n)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if n.stored(dcs.KeyLeader) != "n1" || rounds != 1 {
-			t.Errorf("leader %q after %d rounds", n.stored(dcs.KeyLeader), rounds)
+		if n.stored(dcs.KeyLeader) != "n1" || rounds.Load() != 1 {
+			t.Errorf("leader %q after %d rounds", n.stored(dcs.KeyLeader), rounds.Load())
 		}
 		cancel()
 		<-done

@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"testing"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/ha"
+)
+
+// life lets a memory see one observation after the other.
+type life struct {
+	memory
+	now time.Time
+	o   ha.Observation
+}
+
+func newLife() *life {
+	l := &life{now: time.Unix(1000, 0)}
+	l.begin(l.now, nil)
+	l.o.Me.Name, l.o.Store.Current = "n1", true
+	l.o.Server.Running = true
+	return l
+}
+
+func (l *life) sees(change func(o *ha.Observation)) ha.Memory {
+	l.now = l.now.Add(time.Second)
+	if change != nil {
+		change(&l.o)
+	}
+	l.notice(l.now, &l.o)
+	return l.o.Memory
+}
+
+func TestACrashIsRememberedUntilTheServerRuns(t *testing.T) {
+	down := func(o *ha.Observation) { o.Server.Running = false }
+	l := newLife()
+	if l.sees(nil).Crashed {
+		t.Error("a running server has crashed")
+	}
+	if !l.sees(down).Crashed {
+		t.Error("a server that died under our eyes has not crashed")
+	}
+	if !l.sees(nil).Crashed {
+		t.Error("forgotten while it is down")
+	}
+	if l.sees(func(o *ha.Observation) { o.Server.Running = true }).Crashed {
+		t.Error("remembered when it runs again")
+	}
+	l = newLife()
+	l.sees(nil)
+	if l.sees(func(o *ha.Observation) { down(o); o.Last = ha.Finished{Count: 1, Work: ha.StoppingServer} }).Crashed {
+		t.Error("a server that was stopped has crashed")
+	}
+	if newLife().sees(down).Crashed {
+		t.Error("a server that was down already when the agent came has crashed")
+	}
+}
+
+func TestALostRewindIsRememberedForItsLeader(t *testing.T) {
+	leads := func(name string) func(*ha.Observation) {
+		return func(o *ha.Observation) { o.Store.View.Leader.Name = name }
+	}
+	l := newLife()
+	l.sees(leads("n2"))
+	if !l.sees(func(o *ha.Observation) {
+		o.Last = ha.Finished{Count: 1, Work: ha.Rewinding, Failed: true, Hopeless: true}
+	}).RewindLost {
+		t.Error("not remembered")
+	}
+	if !l.sees(func(o *ha.Observation) { o.Last = ha.Finished{Count: 2, Work: ha.StartingStandby} }).RewindLost {
+		t.Error("other work makes it forgotten")
+	}
+	if l.sees(leads("n3")).RewindLost {
+		t.Error("another leader gets no other try (B-307)")
+	}
+	l.sees(func(o *ha.Observation) {
+		o.Last = ha.Finished{Count: 3, Work: ha.Rewinding, Failed: true, Hopeless: true}
+	})
+	if l.sees(func(o *ha.Observation) { o.Last = ha.Finished{Count: 4, Work: ha.Copying} }).RewindLost {
+		t.Error("a copy does not end it")
+	}
+}
+
+func TestTheLeaderRemembersWhoseSlotsItKeeps(t *testing.T) {
+	l := newLife()
+	leading := func(o *ha.Observation) {
+		o.Store.View.Leader.Name = "n1"
+		o.Store.View.Status.Retain = []string{"n4"}
+		o.Store.View.Members = []cluster.Member{{Name: "n2"}, {Name: "n3", Tags: cluster.Tags{"nostream": true}}}
+	}
+	seen := l.sees(leading).Seen
+	if _, nostream := seen["n3"]; len(seen) != 2 || seen["n2"] != 0 || seen["n4"] != 0 || nostream {
+		t.Errorf("at first: %v", seen)
+	}
+	if seen = l.sees(nil).Seen; seen["n2"] != 0 || seen["n4"] != time.Second {
+		t.Errorf("then: %v", seen)
+	}
+	if seen = l.sees(func(o *ha.Observation) { o.Store.View.Leader.Name = "n2" }).Seen; len(seen) != 0 {
+		t.Errorf("when it leads no more: %v", seen)
+	}
+}
+
+func TestTheTimeWithoutALeader(t *testing.T) {
+	var m memory
+	at := func(s int) time.Time { return time.Unix(int64(s), 0) }
+	led, unled := cluster.View{Leader: cluster.Leader{Name: "n2"}}, cluster.View{}
+	for _, c := range []struct {
+		at      int
+		current bool
+		view    cluster.View
+		want    time.Duration
+	}{
+		{100, true, led, 0}, {101, true, unled, 0}, {103, true, unled, 2 * time.Second},
+		{104, false, unled, 0}, {105, true, unled, 4 * time.Second}, {106, true, led, 0}, {107, true, unled, 0},
+	} {
+		if got := m.leaderless(at(c.at), c.current, c.view); got != c.want {
+			t.Errorf("at %d: %v, want %v", c.at, got, c.want)
+		}
+	}
+}
+
+func TestOldAnswersAboutAnotherLeaderAreDropped(t *testing.T) {
+	l := newLife()
+	l.log, l.logAt = ha.LeaderLog{Leader: "n2", Primary: true}, l.now
+	l.peers, l.peersAt, l.peersDone = ha.Peers{Asked: true}, l.now, l.now.Add(500*time.Millisecond)
+	l.sees(func(o *ha.Observation) { o.Store.View.Leader.Name = "n2" })
+	if l.o.Log.Leader != "n2" || l.o.Log.Age != time.Second {
+		t.Errorf("the leader's log: %+v", l.o.Log)
+	}
+	if l.o.Peers.Age != time.Second || l.o.Peers.Done != 500*time.Millisecond {
+		t.Errorf("the answers: %+v", l.o.Peers)
+	}
+	l.sees(func(o *ha.Observation) { o.Store.View.Leader.Name = "n3" })
+	if l.o.Log.Leader != "" {
+		t.Errorf("the log of another: %+v", l.o.Log)
+	}
+}
