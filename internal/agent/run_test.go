@@ -198,60 +198,66 @@ func (s silent) Commit(ctx context.Context, txn dcs.Txn) (int64, error) {
 // request, and servers of all kinds.
 func TestAPrimaryIsStoppedBeforeItsLeaseEnds(t *testing.T) {
 	cases := []struct {
-		name    string
-		dynamic map[string]any
-		cutAt   time.Duration // after the start: where in the rhythm of the renewals the store goes
-		slow    time.Duration // how long one look at the server takes
+		name            string
+		ttl, loop, wait int // seconds
 	}{
-		{"the usual settings", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 25 * time.Second, 0},
-		{"cut off just before a renewal", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 29990 * time.Millisecond, 0},
-		{"a server that answers slowly", map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10}, 25 * time.Second, 1900 * time.Millisecond},
-		{"the shortest settings", map[string]any{"ttl": 20, "loop_wait": 1, "retry_timeout": 3}, 25 * time.Second, 0},
-		{"the longest loop with the shortest retries", map[string]any{"ttl": 20, "loop_wait": 14, "retry_timeout": 3}, 27 * time.Second, 0},
-		{"the shortest settings and a slow server", map[string]any{"ttl": 20, "loop_wait": 1, "retry_timeout": 3}, 25 * time.Second, 1900 * time.Millisecond},
+		{"the usual settings", 30, 10, 10},
+		{"the shortest settings", 20, 1, 3},
+		{"the longest loop with the shortest retries", 20, 14, 3},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var cut atomic.Bool
-				n := live(t, func(cfg *Config) { cfg.Store, cfg.Dynamic = silent{cfg.Store, &cut}, c.dynamic })
-				var dead time.Time // when the server takes no more writes at the latest
-				n.server.observed = func() {
-					if c.slow > 0 {
-						time.Sleep(c.slow)
-					}
+			dynamic := map[string]any{"ttl": c.ttl, "loop_wait": c.loop, "retry_timeout": c.wait}
+			// The store goes at any point in the rhythm of the renewals, and one look
+			// at the server takes up to serverTimeout.
+			for at := 20 * time.Second; at < 34*time.Second; at += 1300 * time.Millisecond {
+				for slow := time.Duration(0); slow < serverTimeout; slow += 130 * time.Millisecond {
+					synctest.Test(t, func(t *testing.T) { stoppedInTime(t, dynamic, slow, at) })
 				}
-				n.server.begun = func(a ha.Action) {
-					if stop, ok := a.(ha.Stop); ok && dead.IsZero() {
-						dead = time.Now().Add(stop.Within) // the fast stop hangs, and the kill ends it
-						n.server.job = ha.Job{Work: ha.StoppingServer, Purpose: stop.For}
-					}
-				}
-				n.server.killed = func() {
-					if dead.IsZero() || time.Now().Before(dead) {
-						dead = time.Now()
-					}
-					n.server.seen.Running, n.server.seen.Answering = false, false
-				}
-				ctx, cancel := context.WithCancel(t.Context())
-				done := running(ctx, n)
-				time.Sleep(c.cutAt)
-				cut.Store(true)
-				deadline := n.store.Lease().Deadline()
-				time.Sleep(time.Until(deadline))
-				synctest.Wait()
-				n.server.set(func() {
-					if dead.IsZero() {
-						t.Errorf("the lease has ended and the server runs; last reason: %v", n.Latest().Plan.Why)
-					} else if dead.After(deadline) {
-						t.Errorf("the server may take writes for %v after the end of the lease", dead.Sub(deadline))
-					}
-				})
-				cancel()
-				<-done
-			})
+			}
 		})
 	}
+}
+
+// stoppedInTime cuts a primary off from its store and holds the end of its server
+// against the end of its lease.
+func stoppedInTime(t *testing.T, dynamic map[string]any, slow, at time.Duration) {
+	var cut atomic.Bool
+	n := live(t, func(cfg *Config) { cfg.Store, cfg.Dynamic = silent{cfg.Store, &cut}, dynamic })
+	var dead time.Time // when the server takes no more writes at the latest
+	n.server.observed = func() {
+		if slow > 0 {
+			time.Sleep(slow)
+		}
+	}
+	n.server.begun = func(a ha.Action) {
+		if stop, ok := a.(ha.Stop); ok && dead.IsZero() {
+			dead = time.Now().Add(stop.Within) // the fast stop hangs, and the kill ends it
+			n.server.job = ha.Job{Work: ha.StoppingServer, Purpose: stop.For}
+		}
+	}
+	n.server.killed = func() {
+		if dead.IsZero() || time.Now().Before(dead) {
+			dead = time.Now()
+		}
+		n.server.seen.Running, n.server.seen.Answering = false, false
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := running(ctx, n)
+	time.Sleep(at)
+	cut.Store(true)
+	deadline := n.store.Lease().Deadline()
+	time.Sleep(time.Until(deadline))
+	synctest.Wait()
+	n.server.set(func() {
+		if dead.IsZero() {
+			t.Errorf("cut off at %v, looks of %v: the lease has ended and the server runs; last reason: %v", at, slow, n.Latest().Plan.Why)
+		} else if dead.After(deadline) {
+			t.Errorf("cut off at %v, looks of %v: the server may take writes for %v after the end of the lease", at, slow, dead.Sub(deadline))
+		}
+	})
+	cancel()
+	<-done
 }
 
 // TestASilentMemberDoesNotHoldUpTheRace is L1: a round of questions that takes its
