@@ -88,7 +88,11 @@ func TestTheLeaseRunsOut(t *testing.T) {
 			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, time.Second }), wait(StoreAway, soon)},
 		{"S1: nor does it listen for longer than retry_timeout",
 			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, loop }), do(StoreAwayTooLong, KillServer{})},
-		{"S1: but not for longer than retry_timeout",
+		{"a restarted agent hears the store before it judges",
+			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, time.Second }), wait(StoreAway, soon)},
+		{"S1: for no longer than retry_timeout",
+			both(storeAway, grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 0, loop }), do(StoreAwayTooLong, KillServer{})},
+		{"S1: nor does it wait longer with moving the key",
 			both(grip(0), func(o *Observation) { o.Store.LeaseID, o.Memory.Awake = 99, loop }), do(GripLost, KillServer{})},
 	})
 }

@@ -64,10 +64,12 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 		if o.Leadership() == Theirs && !foreign(o) {
 			wrong(kills, "S1: a server that may write under another leader lives on")
 		}
-		if o.Leadership() == Unknown && o.Store.Grip <= stopReserve {
+		// A restarted agent hears the store first; it has nothing to judge by.
+		unheard := o.Store.LeaseID == 0 && o.Memory.Awake < s.RetryTimeout
+		if o.Leadership() == Unknown && o.Store.Grip <= stopReserve && !unheard {
 			wrong(kills, "S1: a server that may write lives on past its lease")
 		}
-		if o.Leadership() == Unknown && o.Store.Grip <= s.RetryTimeout && o.Job.Work == NoWork {
+		if o.Leadership() == Unknown && o.Store.Grip <= s.RetryTimeout && o.Job.Work == NoWork && !unheard {
 			stops := has(func(a Action) bool { stop, ok := a.(Stop); return ok && stop.Within > 0 && stop.Within < o.Store.Grip })
 			wrong(kills || stops, "S1: nothing brings the server down before its lease ends")
 		}
