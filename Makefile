@@ -1,0 +1,45 @@
+# `make` alone tells what there is.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+PREFIX  ?= /usr
+DESTDIR ?=
+GO      ?= go
+
+# Static, so that one file runs on every Linux; no build paths inside; no symbol table.
+GOBUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fmt sim e2e install clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/matriarch, one static file
+	@scripts/need-go.sh
+	$(GOBUILD) -o bin/matriarch ./cmd/matriarch
+
+demo: build ## a cluster of three on this machine, and the loss of its primary
+	@scripts/need-postgresql.sh
+	bin/matriarch demo
+
+test: ## everything: format, vet, staticcheck, all tests with real PostgreSQL and etcd
+	scripts/test.sh
+
+lint: ## format, vet, staticcheck
+	scripts/lint.sh
+
+fmt: ## gofmt -w
+	gofmt -w cmd internal test
+
+sim: ## simulated clusters only
+	$(GO) test -count=1 ./internal/sim
+
+e2e: ## whole clusters with real servers only
+	$(GO) test -count=1 -timeout 20m ./test/e2e/...
+
+install: build ## binary and unit below $(DESTDIR)$(PREFIX)
+	install -D -m 0755 bin/matriarch $(DESTDIR)$(PREFIX)/bin/matriarch
+	install -D -m 0644 packaging/matriarch.service $(DESTDIR)$(PREFIX)/lib/systemd/system/matriarch.service
+
+clean: ## what build made
+	rm -rf bin dist
