@@ -45,9 +45,7 @@ func Combine(dynamic map[string]any, local *Config) (Effective, []Problem) {
 			pg.fields = append(pg.fields, f)
 		}
 	}
-	for _, f := range own.without("parameters", "use_slots").Fields() {
-		pg.fields = append(pg.fields, f)
-	}
+	pg.fields = append(pg.fields, own.without("parameters", "use_slots").Fields()...)
 	parameters := mergeParameters(shared.Get("parameters"), own.Get("parameters"), report)
 	pg = pg.with("parameters", parameters)
 

@@ -43,15 +43,6 @@ func (r reader) secret(path string) Secret { return Secret(r.text(path)) }
 
 func (r reader) truth(path string) bool { return r.get(path).Truth() }
 
-func (r reader) boolean(path string) bool {
-	if v := r.get(path); !v.IsNull() {
-		b, _ := v.Bool()
-		return b
-	}
-	b, _ := ParseBool(keyOf(path).Default)
-	return b
-}
-
 // number is an integer. Below its minimum the minimum is used, as Patroni does.
 func (r reader) number(path string) int64 {
 	k := keyOf(path)

@@ -22,7 +22,6 @@ type lookCache struct {
 	canRewind     bool
 	rewindKnown   bool
 	role          ha.Role // as answered last
-	status        postgres.Status
 }
 
 // forget drops what work may have changed.
@@ -40,7 +39,6 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 	out.Directory, out.Unfinished = h.directory()
 	status := h.pg.Status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
-	cache.status = status
 	switch {
 	case job != nil && (job.work == ha.Copying || job.work == ha.Bootstrapping || job.work == ha.Rewinding):
 		// The directory is changing: what it says now means nothing.
@@ -173,11 +171,4 @@ func (h *hands) control(ctx context.Context, running bool, out *ha.Server, cache
 		}
 	}
 	h.history(out.End.Timeline, out, cache)
-}
-
-// seen is the server's answer of the last pass.
-func (h *hands) seen() postgres.Status {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.look.status
 }
