@@ -73,7 +73,7 @@ func (h *hands) keep(cache lookCache) {
 func (h *hands) directory() (ha.Directory, ha.Work) {
 	state := h.pg.Directory()
 	unfinished := ha.NoWork
-	if state == postgres.HalfWritten {
+	if state != postgres.HasControl {
 		if u := h.pg.Unfinished(); u != nil {
 			unfinished = map[string]ha.Work{postgres.WorkBootstrap: ha.Bootstrapping,
 				postgres.WorkBaseBackup: ha.Copying, postgres.WorkRewind: ha.Rewinding}[u.What]
@@ -81,7 +81,10 @@ func (h *hands) directory() (ha.Directory, ha.Work) {
 	}
 	switch state {
 	case postgres.Missing, postgres.Empty:
-		return ha.Empty, ha.NoWork
+		if unfinished != ha.Bootstrapping { // a copy has nothing to be put aside, a creation has the initialize key
+			unfinished = ha.NoWork
+		}
+		return ha.Empty, unfinished
 	case postgres.HasControl:
 		return ha.Data, ha.NoWork
 	case postgres.HalfWritten:

@@ -66,7 +66,7 @@ func upkeep(o Observation, plan Plan) Plan {
 	if o.renewalDue() {
 		first = append(first, Renew{})
 	}
-	if o.Store.Current && o.Store.View.Config.Valid && o.Store.View.Config.Modified != o.Store.Applied {
+	if o.Store.Current && o.Store.View.Config.Valid && o.Store.View.Config.Modified != o.Store.Applied && !foreign(o) {
 		first = append(first, ApplyConfig{Document: o.Store.View.Config.Document, Modified: o.Store.View.Config.Modified})
 	}
 	if o.Store.Current {
@@ -126,6 +126,11 @@ func notOurs(o Observation) Plan {
 			return do(PausedReleasing, Release{})
 		}
 		return wait(Paused, o.Store.Settings.LoopWait)
+	}
+	if o.Leadership() == Ours && o.Server.Running && o.Server.Role != Standby {
+		// The identity was changed under a leading primary. Without an agent it
+		// must not run on: others will lead (S1).
+		return do(NotOurCluster, Stop{Mode: Fast, For: ForDemotion})
 	}
 	return do(NotOurCluster, Quit{Fault: "the data directory has system identifier " + o.Server.SystemID +
 		", but the cluster in the store is " + o.Store.View.Initialize.SystemID() +

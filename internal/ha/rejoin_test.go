@@ -185,7 +185,7 @@ func creating(modified int64) func(*Observation) {
 
 func TestAClusterIsCreatedOnce(t *testing.T) {
 	remains := func(o *Observation) { o.Server.Directory, o.Server.Unfinished = HalfCopied, Bootstrapping }
-	mine := func(o *Observation) { o.Memory.BornHere = 5 }
+	mine := func(o *Observation) { o.Store.View.Initialize.Lease = o.Store.LeaseID }
 	byAnother := func(o *Observation) {
 		m := member("n3", "")
 		m.State = cluster.StateInitializing
@@ -205,6 +205,8 @@ func TestAClusterIsCreatedOnce(t *testing.T) {
 		{"B-808: one that failed leaves a clean state and ends", both(remains, creating(5), mine, finished(Bootstrapping, ForNothing, true, 0)),
 			after(CreationFailed, 0, Unfound{Modified: 5}, MoveAside{}, Quit{Fault: failed})},
 		{"B-809: one that was killed is cleared up and tried again", both(remains, creating(5)), do(CreationFailed, Unfound{Modified: 5}, MoveAside{})},
+		{"B-809: also before it has written anything", both(creating(5), func(o *Observation) { o.Server.Unfinished = Bootstrapping }),
+			do(CreationFailed, Unfound{Modified: 5}, MoveAside{})},
 		{"S5: but not while another member creates the cluster", both(remains, creating(6), byAnother), do(CreationFailed, MoveAside{})},
 		{"a creation under way is waited for", both(remains, creating(5), mine, working(Bootstrapping, ForNothing)), wait(Busy, loop)},
 	})
@@ -219,7 +221,7 @@ func TestAClusterFindsItsIdentity(t *testing.T) {
 	running := func(r Role) func(*Observation) {
 		return func(o *Observation) { o.Server.Running, o.Server.Answering, o.Server.Role = true, true, r }
 	}
-	mine := both(creating(5), func(o *Observation) { o.Memory.BornHere = 5 })
+	mine := both(creating(5), func(o *Observation) { o.Store.View.Initialize.Lease = o.Store.LeaseID })
 	decided(t, data, []decision{
 		{"B-816: a stopped server gives it", nil, do(AdoptingCluster, AdoptInitialize{SystemID: systemID})},
 		{"B-815: a running primary gives it", running(Primary), do(AdoptingCluster, AdoptInitialize{SystemID: systemID})},
@@ -234,6 +236,11 @@ func TestAClusterFindsItsIdentity(t *testing.T) {
 		{"B-053: with another identity the agent ends", func(o *Observation) { o.Store.View.Initialize = cluster.Initialize{Present: true, Value: otherID} },
 			after(NotOurCluster, loop, Quit{Fault: "the data directory has system identifier " + systemID + ", but the cluster in the store is " +
 				otherID + ": point data_dir at another directory, or scope at another cluster"})},
+		{"B-053: and the configuration of that cluster is not given to it", func(o *Observation) {
+			o.Store.View.Initialize = cluster.Initialize{Present: true, Value: otherID}
+			o.Store.View.Config, o.Store.Applied = cluster.Config{Valid: true, Document: map[string]any{"ttl": 30}, Modified: 3}, 0
+		}, after(NotOurCluster, loop, Quit{Fault: "the data directory has system identifier " + systemID + ", but the cluster in the store is " +
+			otherID + ": point data_dir at another directory, or scope at another cluster"})},
 		{"B-052: paused, it waits", both(paused, func(o *Observation) { o.Store.View.Initialize = cluster.Initialize{Present: true, Value: otherID} }),
 			wait(Paused, loop)},
 		{"B-051: paused, it gives the key back", both(paused, func(o *Observation) {

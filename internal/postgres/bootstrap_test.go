@@ -112,14 +112,16 @@ func TestMoveAsideLeavesTheWayFree(t *testing.T) {
 	if n.Directory() != HalfWritten {
 		t.Fatal(n.Directory())
 	}
-	for range 2 { // the second one replaces the first
-		n.must(os.MkdirAll(n.cfg().DataDir, 0o700))
-		n.must(n.MoveAside(within(t)))
-	}
+	n.must(n.MoveAside(within(t)))
+	n.must(os.MkdirAll(n.cfg().DataDir, 0o700)) // the second one replaces the first
+	n.must(os.WriteFile(n.cfg().data("PG_VERSION"), nil, 0o600))
+	n.must(n.MoveAside(within(t)))
+	n.must(n.begin(WorkBootstrap, "n1"))
+	n.must(n.MoveAside(within(t))) // a creation that had not written anything
 	if n.Directory() != Missing || n.Unfinished() != nil {
 		t.Fatalf("directory %s, marker %+v", n.Directory(), n.Unfinished())
 	}
-	if _, err := os.Stat(n.cfg().DataDir + ".failed"); err != nil {
+	if _, err := os.Stat(filepath.Join(n.cfg().DataDir+".failed", "PG_VERSION")); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,6 +111,26 @@ func TestStalePidFileOfAZombieOrAStranger(t *testing.T) {
 			n.must(n.CrashRecover(within(t))) // as before a rewind
 		})
 	}
+}
+
+func TestStaleSocketLockOfAZombie(t *testing.T) {
+	n := newNode(t, "n1")
+	child := exec.Command("true")
+	n.must(child.Start())
+	t.Cleanup(func() { child.Wait() })
+	eventually(t, "it is a zombie", func() (bool, string) {
+		k := kin(child.Process.Pid, n.cfg().DataDir)
+		return k == zombie, fmt.Sprint(k)
+	})
+	lock := filepath.Join(n.dir, ".s.PGSQL."+strconv.Itoa(n.cfg().port())+".lock")
+	for pid, stale := range map[int]bool{child.Process.Pid: true, os.Getpid(): false} {
+		n.must(os.WriteFile(lock, []byte(strconv.Itoa(pid)+"\n"+n.cfg().DataDir+"\n"), 0o600))
+		if got := staleLock(n.cfg()); (got != nil) != stale {
+			t.Errorf("process %d: %v", pid, got)
+		}
+	}
+	n.must(os.WriteFile(lock, []byte(strconv.Itoa(child.Process.Pid)+"\n"+n.cfg().DataDir+"\n"), 0o600))
+	n.must(n.Bootstrap(within(t)))
 }
 
 func TestServerThatCannotStartSaysWhy(t *testing.T) {

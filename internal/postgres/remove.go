@@ -121,6 +121,9 @@ func (s *Server) MoveAside(ctx context.Context) error {
 		return fmt.Errorf("move %s aside: %w", cfg.DataDir, err)
 	}
 	s.setUpstream(nil)
+	if d := s.Directory(); d == Missing || d == Empty { // nothing to look at, and an older NAME.failed may be worth a look
+		return s.finish()
+	}
 	aside := filepath.Clean(cfg.DataDir) + ".failed"
 	if err := os.RemoveAll(aside); err != nil {
 		return fmt.Errorf("move %s aside: %w", cfg.DataDir, err)

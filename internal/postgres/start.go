@@ -235,18 +235,44 @@ func postmasterEnvironment(cfg Config) []string {
 // that exists and is not a postmaster of ours: a zombie, which kill(pid, 0) finds
 // alive, or a stranger that got the number. PostgreSQL then takes the lock file for
 // stale (miscinit.c, CreateLockFile), as a postmaster and in single-user mode alike.
+//
+// The lock file of the socket is looked at in the same way, and outlives a data
+// directory that was moved aside. A stranger there can be another cluster's
+// postmaster at work, so there only a zombie counts.
 func staleLock(cfg Config) []string {
 	pid := readPidFile(cfg).PID
 	if pid < 0 {
 		pid = -pid
 	}
+	stale := pid != 0 && (kin(pid, cfg.DataDir) == zombie || kin(pid, cfg.DataDir) == foreign)
 	if pid == 0 {
+		pid = socketOwner(cfg)
+		stale = pid > 0 && kin(pid, cfg.DataDir) == zombie
+	}
+	if !stale {
 		return nil
 	}
-	if k := kin(pid, cfg.DataDir); k == zombie || k == foreign {
-		return []string{"PG_GRANDPARENT_PID=" + strconv.Itoa(pid)}
+	return []string{"PG_GRANDPARENT_PID=" + strconv.Itoa(pid)}
+}
+
+// socketOwner is the postmaster that the socket's lock file names; 0 if there is
+// none.
+func socketOwner(cfg Config) int {
+	directories, set := cfg.parameter(socketParameter)
+	if !set {
+		directories = defaultSocketDir
 	}
-	return nil
+	for d := range strings.SplitSeq(directories, ",") {
+		text, err := os.ReadFile(filepath.Join(strings.TrimSpace(d), ".s.PGSQL."+strconv.Itoa(cfg.port())+".lock"))
+		if err != nil {
+			continue
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		if pid, err := strconv.Atoi(first); err == nil {
+			return pid
+		}
+	}
+	return 0
 }
 
 // serverSaid is the end of the log since the last start, for an error message.
