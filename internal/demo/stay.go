@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 )
@@ -33,6 +34,14 @@ func (s *story) stay(ctx context.Context) error {
 	}
 }
 
+// program is ourselves, as a person can call it from anywhere.
+func program() string {
+	if path, err := os.Executable(); err == nil {
+		return path
+	}
+	return "matriarch"
+}
+
 // howTo tells how to reach the cluster. The password is in a file, not on the
 // screen.
 func (l *layout) howTo(name string) string {
@@ -57,8 +66,8 @@ func (l *layout) howTo(name string) string {
 		line("%s", api)
 	}
 	line("The operator's commands:")
-	line("  matriarch list -c %s", l.config(name))
-	line("  matriarch switchover -c %s", l.config(name))
+	line("  %s list -c %s", program(), l.config(name))
+	line("  %s switchover -c %s", program(), l.config(name))
 	line("Logs: %s. Ctrl-C stops everything and removes it.", l.logs())
 	return b.String()
 }

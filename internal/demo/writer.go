@@ -73,7 +73,7 @@ func (w *writer) session(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		if err := w.insert(ctx, conn); err != nil {
-			w.failed(ctx)
+			w.failed(ctx, time.Now())
 			return
 		}
 		pause(ctx, writeEvery)
@@ -96,7 +96,12 @@ func (w *writer) insert(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, "insert into demo_rows (id) values ($1)", id); err != nil {
 		return err
 	}
-	now, port := time.Now(), portOf(conn.PgConn().Conn().RemoteAddr().String())
+	w.took(id, portOf(conn.PgConn().Conn().RemoteAddr().String()), time.Now())
+	return nil
+}
+
+// took notes an acknowledged row, and the end of an outage if there was one.
+func (w *writer) took(id int64, port int, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.acked = append(w.acked, id)
@@ -107,18 +112,17 @@ func (w *writer) insert(ctx context.Context, conn *pgx.Conn) error {
 	}
 	w.lastAck, w.port = now, port
 	w.tell()
-	return nil
 }
 
 // failed notes that rows are no longer taken. The end of the demonstration is no
 // failure.
-func (w *writer) failed(ctx context.Context) {
+func (w *writer) failed(ctx context.Context, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ctx.Err() != nil || !w.broken.IsZero() {
 		return
 	}
-	w.broken, w.before = time.Now(), w.lastAck
+	w.broken, w.before = now, w.lastAck
 	w.tell()
 }
 
