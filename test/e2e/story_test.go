@@ -73,11 +73,11 @@ func checkFounded(t *testing.T, c *lab.Cluster, leader *lab.Node) string {
 	system := leader.Value("select system_identifier from pg_control_system()")
 	checkIdentity(t, c, leader, system)
 	for query, want := range map[string]string{
-		"current_setting('data_checksums')":                                                           "on",
-		"select pg_encoding_to_char(encoding) from pg_database where datname='postgres'":              "UTF8",
-		"select rolreplication from pg_roles where rolname='replicator'":                              "true",
-		"current_setting('wal_log_hints')":                                                            "on",
-		"select string_agg(slot_name, ' ' order by slot_name) from pg_replication_slots where active": names(c.Others(leader)),
+		"current_setting('data_checksums')":                                                                         "on",
+		"select pg_encoding_to_char(encoding) from pg_database where datname='postgres'":                            "UTF8",
+		"select rolreplication from pg_roles where rolname='replicator'":                                            "true",
+		"current_setting('wal_log_hints')":                                                                          "on",
+		"select coalesce(string_agg(slot_name, ' ' order by slot_name), '') from pg_replication_slots where active": names(c.Others(leader)),
 	} {
 		if got := leader.Value(query); got != want {
 			t.Errorf("%s: %q, not %q", query, got, want)
@@ -93,7 +93,12 @@ func checkFounded(t *testing.T, c *lab.Cluster, leader *lab.Node) string {
 // checkIdentity checks that all nodes are of one system.
 func checkIdentity(t *testing.T, c *lab.Cluster, leader *lab.Node, system string) {
 	t.Helper()
-	for _, n := range c.Nodes {
+	checkIdentityOf(t, c, leader, system, c.Nodes...)
+}
+
+func checkIdentityOf(t *testing.T, c *lab.Cluster, leader *lab.Node, system string, nodes ...*lab.Node) {
+	t.Helper()
+	for _, n := range nodes {
 		if got := n.Value("select system_identifier from pg_control_system()"); got != system {
 			t.Errorf("%s has system identifier %s, not %s", n.Name, got, system)
 		}

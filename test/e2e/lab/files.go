@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"fmt"
 	"io/fs"
 	"os"
@@ -44,4 +45,13 @@ func SameListing(t testing.TB, dir string, before map[string]string) {
 			t.Errorf("%s is new", path)
 		}
 	}
+}
+
+// WaitFile waits until a file is there.
+func WaitFile(t testing.TB, path string) {
+	t.Helper()
+	Eventually(t, Patience, path+" is there", func(context.Context) (bool, string) {
+		_, err := os.Stat(path)
+		return err == nil, fmt.Sprint(err)
+	})
 }

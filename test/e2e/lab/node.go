@@ -140,7 +140,7 @@ func (n *Node) Postmaster() int {
 func (n *Node) Tool(name string, bytes int64) Proc {
 	n.t.Helper()
 	var found Proc
-	Eventually(n.t, Patience, name+" works on "+n.Data, func(context.Context) (bool, string) {
+	every(n.t, time.Millisecond, Patience, name+" works on "+n.Data, func(context.Context) (bool, string) {
 		seen := "no such process"
 		for _, p := range Inside(n.Data) {
 			if p.Tool() != name {

@@ -16,9 +16,14 @@ const pollPause = 20 * time.Millisecond
 // in time. The condition says what it saw; the last of that is in the message.
 func Eventually(t testing.TB, limit time.Duration, what string, condition func(ctx context.Context) (bool, string)) {
 	t.Helper()
+	every(t, pollPause, limit, what, condition)
+}
+
+func every(t testing.TB, pause, limit time.Duration, what string, condition func(ctx context.Context) (bool, string)) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	tick := time.NewTicker(pollPause)
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	seen := "nothing yet"
 	for {
