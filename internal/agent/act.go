@@ -142,7 +142,7 @@ func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, ac
 		return err
 	}
 	txn := transaction(o, action)
-	revision, err := a.cfg.Store.Commit(ctx, txn)
+	_, err := a.cfg.Store.Commit(ctx, txn)
 	if err != nil {
 		return fmt.Errorf("write %s to the store: %w", txn.Then[0].Key, err)
 	}
@@ -156,8 +156,6 @@ func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, ac
 	case ha.Acquire:
 		a.memory.released = time.Time{}
 		a.memory.statusPut = time.Time{}
-	case ha.RaceInitialize:
-		a.memory.bornHere = revision
 	}
 	return nil
 }
@@ -191,7 +189,7 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 	case ha.ClearFailover:
 		return dcs.Txn{If: unchanged(dcs.KeyFailover, act.Modified), Then: []dcs.Op{put(dcs.KeyFailover, cluster.Failover{}.Encode())}}
 	case ha.RaceInitialize:
-		return dcs.Txn{If: unchanged(dcs.KeyInitialize, 0), Then: []dcs.Op{put(dcs.KeyInitialize, []byte{})}}
+		return dcs.Txn{If: unchanged(dcs.KeyInitialize, 0), Then: []dcs.Op{{Key: dcs.KeyInitialize, Data: []byte{}, Leased: true}}}
 	case ha.AdoptInitialize:
 		return dcs.Txn{If: unchanged(dcs.KeyInitialize, act.Modified), Then: []dcs.Op{put(dcs.KeyInitialize, []byte(act.SystemID))}}
 	case ha.Unfound:

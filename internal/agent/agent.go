@@ -63,6 +63,7 @@ type Config struct {
 	Peers   Peers
 	Logger  *slog.Logger
 	Now     func() time.Time // a clock that runs on in suspend and is never stepped
+	Wall    func() time.Time // the calendar, for scheduled requests; nil: Now
 }
 
 // Agent is one node's agent.
@@ -145,6 +146,7 @@ var errEnded = errors.New("the agent has ended")
 func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 	o := a.observe(ctx, now)
 	plan := ha.Decide(o)
+	a.memory.judge(plan.Why)
 	a.publish(o, plan, now)
 	a.tell(o, plan)
 	for _, action := range plan.Do {

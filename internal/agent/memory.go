@@ -19,7 +19,7 @@ type memory struct {
 	memberPut  time.Time
 	statusPut  time.Time
 	noLeader   time.Time // since when the view shows no leader
-	bornHere   int64
+	forked     bool
 	rewindLost bool
 	rewindFrom string // the leader against whom it was lost
 	finished   int    // how many works had ended when this was last looked at
@@ -139,7 +139,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	m.remember(now, o)
 
 	o.Memory = ha.Memory{
-		Awake: now.Sub(m.started), Crashed: m.crashed, BornHere: m.bornHere, RewindLost: m.rewindLost,
+		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
 	}
 	if !m.released.IsZero() {
@@ -173,6 +173,17 @@ func (m *memory) remember(now time.Time, o *ha.Observation) {
 		if !member.Tags.Nostream() {
 			m.seen[cluster.SlotName(member.Name)] = now
 		}
+	}
+}
+
+// judge keeps the verdict about this server's log for the time after the leader
+// that it was compared with: a log known to have forked off must not win a race.
+func (m *memory) judge(why ha.Reason) {
+	switch why {
+	case ha.RejoinImpossible:
+		m.forked = true
+	case ha.Following, ha.ChangingUpstream, ha.RejoinStreaming, ha.RejoinRewinding, ha.RejoinCloning, ha.Leading:
+		m.forked = false
 	}
 }
 

@@ -19,7 +19,10 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	me, stopping := a.cfg.Me, a.end
 	a.mu.Unlock()
 
-	o := ha.Observation{Now: now, Me: me, Stopping: stopping}
+	o := ha.Observation{Now: now, Wall: now, Me: me, Stopping: stopping}
+	if a.cfg.Wall != nil {
+		o.Wall = a.cfg.Wall()
+	}
 	o.Store = a.observeStore(now, me.Name)
 	look, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()

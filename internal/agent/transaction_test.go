@@ -49,7 +49,7 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 		{"the request that was seen is cleared, not a newer one", o, ha.ClearFailover{Modified: 8},
 			dcs.Txn{If: []dcs.Condition{{Key: "failover", Modified: 8}}, Then: []dcs.Op{write("failover", `{}`)}}},
 		{"S5: the race for the creation", o, ha.RaceInitialize{},
-			dcs.Txn{If: []dcs.Condition{{Key: "initialize", Absent: true}}, Then: []dcs.Op{write("initialize", "")}}},
+			dcs.Txn{If: []dcs.Condition{{Key: "initialize", Absent: true}}, Then: []dcs.Op{{Key: "initialize", Data: []byte{}, Leased: true}}}},
 		{"S5: an identity where there is none", o, ha.AdoptInitialize{SystemID: systemID},
 			dcs.Txn{If: []dcs.Condition{{Key: "initialize", Absent: true}}, Then: []dcs.Op{write("initialize", systemID)}}},
 		{"S5: an identity over what was seen", o, ha.AdoptInitialize{SystemID: systemID, Modified: 3},

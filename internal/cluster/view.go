@@ -50,6 +50,11 @@ type Initialize struct {
 	Present  bool
 	Value    string
 	Modified int64
+
+	// Lease is set while a Matriarch member creates the cluster: if it dies in
+	// that, the key goes with its lease, and nobody has to remove it by hand, as
+	// with Patroni (B-809).
+	Lease int64
 }
 
 // SystemID returns the cluster's system identifier, or "" when none is recorded.
@@ -74,7 +79,7 @@ func ValidSystemID(s string) bool {
 func Parse(revision int64, entries map[string]Entry) View {
 	v := View{Revision: revision}
 	if e, ok := entries["initialize"]; ok {
-		v.Initialize = Initialize{Present: true, Value: string(e.Data), Modified: e.Modified}
+		v.Initialize = Initialize{Present: true, Value: string(e.Data), Modified: e.Modified, Lease: e.Lease}
 	}
 	if e, ok := entries["leader"]; ok {
 		v.Leader = Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}

@@ -183,7 +183,7 @@ func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
 func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]any) error {
 	a := agent.New(agent.Config{
 		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Peers: d.peers,
-		Logger: d.log, Now: d.clock.Now,
+		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
 	})
 	d.mu.Lock()
 	d.agent = a

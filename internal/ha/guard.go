@@ -22,6 +22,12 @@ func guard(o Observation) (Plan, bool) {
 		}
 		return do(Overtaken, KillServer{}), true
 	case Nobody: // the race decides; a running primary may have it at once
+		founded := o.Store.View.Initialize.SystemID() != ""
+		if founded && o.Job.Work == NoWork && o.Server.Role == Primary && !o.Server.Answering && !o.Server.Starting {
+			// It does not say on which timeline it is, so it cannot take the key, and
+			// without the key nothing keeps another member from being promoted.
+			return do(GripLost, KillServer{}), true
+		}
 		return Plan{}, false
 	}
 	reclaiming := o.Leadership() == Ours && o.Store.View.Leader.Lease != o.Store.LeaseID

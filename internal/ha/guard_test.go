@@ -59,9 +59,22 @@ func TestARunningPrimaryWithoutTheRightIsStopped(t *testing.T) {
 	})
 }
 
+func keyGone(o *Observation) {
+	o.Store.View.Leader, o.Store.Grip, o.Store.Leaderless = cluster.Leader{}, 0, time.Second
+}
+
 func TestTheLeaseRunsOut(t *testing.T) {
 	decided(t, leader, []decision{
 		{"B-091: a store that is away demotes nobody while the lease holds", storeAway, wait(StoreAway, loop)},
+		{"S1: the key is gone, and a primary that does not answer cannot take it again", both(keyGone, func(o *Observation) {
+			o.Server.Answering = false
+		}), do(GripLost, KillServer{})},
+		{"a primary that is starting is waited for", both(keyGone, func(o *Observation) {
+			o.Server.Answering, o.Server.Starting = false, true
+		}), wait(Steady, soon)},
+		{"S1, B-053: the cluster got another identity under a leading primary", func(o *Observation) {
+			o.Store.View.Initialize.Value = otherID
+		}, do(NotOurCluster, Stop{Mode: Fast, For: ForDemotion})},
 		{"the next look is when the guard has to decide",
 			both(storeAway, grip(10*time.Second+700*time.Millisecond)), wait(StoreAway, 700*time.Millisecond)},
 		{"S1, B-091: a stop begins a retry_timeout before the end, and ends with a kill before it",

@@ -43,7 +43,7 @@ func member(name string, role cluster.Role) cluster.Member {
 func healthy(name string) Observation {
 	document := map[string]any{"ttl": 30}
 	return Observation{
-		Now: noon,
+		Now: noon, Wall: noon,
 		Me: Me{
 			Name: name, ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
 			Version: "4.1.4", MayBootstrap: true, UseRewind: true,

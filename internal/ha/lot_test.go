@@ -117,7 +117,7 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 		case Unfound:
 			wrong(v.Initialize.Bootstrapping() && a.Modified == v.Initialize.Modified, "S5: the identity of a cluster is taken back")
 		case Found:
-			wrong(o.Memory.BornHere == v.Initialize.Modified && v.Initialize.Bootstrapping(), "S5: the creation of another is ended")
+			wrong(v.Initialize.Lease == o.Store.LeaseID && v.Initialize.Lease != 0 && v.Initialize.Bootstrapping(), "S5: the creation of another is ended")
 		case Quit:
 			wrong(i == len(plan.Do)-1, "something after the end")
 		}
@@ -247,7 +247,7 @@ func mutate(r *rand.Rand, o *Observation) {
 	case 20:
 		o.Store.LeaseID, o.Store.LeaseAge, o.Store.RenewTry = pick[int64](r, 0, leaseID, leaseID+1), seconds(), seconds()
 	case 21:
-		o.Memory.BornHere, o.Memory.Released, o.Memory.Awake = pick[int64](r, 0, 5), seconds(), seconds()
+		o.Store.View.Initialize.Lease, o.Memory.Released, o.Memory.Awake = pick(r, 0, o.Store.LeaseID), seconds(), seconds()
 		o.Memory.StatusAge, o.Memory.MemberAge, o.Store.Applied = seconds(), seconds(), pick[int64](r, 0, 3)
 	case 22:
 		o.Store.Settings.PrimaryStartTimeout, o.Store.Settings.CheckTimeline, o.Store.Settings.Failsafe = pick(r, 0, 300*time.Second), yes(), yes()

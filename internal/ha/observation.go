@@ -20,6 +20,7 @@ import (
 // Observation is what one node knows at one moment.
 type Observation struct {
 	Now      time.Time // for durations; never compared with another machine's
+	Wall     time.Time // what a calendar says: for what a person scheduled
 	Me       Me
 	Store    Store
 	Server   Server
@@ -259,7 +260,7 @@ type Memory struct {
 	Awake      time.Duration // since the agent started
 	Released   time.Duration // since this node gave up the leader key by itself; 0: never
 	Crashed    bool          // the server died under this agent's eyes
-	BornHere   int64         // revision of the initialize key that this agent created; 0: none
+	Forked     bool          // the last leader's history did not contain this server's log, and nothing was done about it
 	RewindLost bool          // the last rewind failed while the leader was reachable
 	MemberAge  time.Duration // since the member key was put; very long if never
 	StatusAge  time.Duration // since the status key was put; very long if never

@@ -49,8 +49,8 @@ type (
 	// ClearFailover takes back a request, if it is still the one that was seen.
 	ClearFailover struct{ Modified int64 }
 
-	// RaceInitialize creates the empty initialize key: who succeeds may create
-	// the cluster (S5).
+	// RaceInitialize creates the empty initialize key under this node's lease: who
+	// succeeds may create the cluster (S5).
 	RaceInitialize struct{}
 
 	// AdoptInitialize writes this server's system identifier where there is none,

@@ -23,7 +23,7 @@ func race(o Observation) Plan {
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
 		}
 		return do(RaceRetaken, Acquire{})
-	case o.Me.Tags.Nofailover(), o.excluded(): // S6
+	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked: // S6, S3
 		return wait(RaceExcluded, s.LoopWait)
 	case request.Requested():
 		return raceRequested(o)

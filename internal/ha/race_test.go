@@ -43,6 +43,7 @@ func TestARaceForTheLead(t *testing.T) {
 		{"B-131: equal, and the other has priority", answer(func(p *Peer) { p.Priority = 2 }), wait(RaceOutranked, time.Second)},
 		{"B-131: equal, and we have", both(answer(func(p *Peer) { p.Priority = 2 }), tagged("failover_priority", 3)), do(RaceWon, Acquire{})},
 		{"S6, B-107: nofailover never", tagged("nofailover", true), wait(RaceExcluded, loop)},
+		{"S3: nor a log that is known to have forked off", func(o *Observation) { o.Memory.Forked = true }, wait(RaceExcluded, loop)},
 		{"S6, B-107: priority 0 never", tagged("failover_priority", 0), wait(RaceExcluded, loop)},
 		{"S6, B-121: too far behind what the leader wrote",
 			func(o *Observation) { o.Store.View.Status.Optime = flushed + 1048577 }, wait(RaceBehind, loop)},

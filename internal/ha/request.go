@@ -18,11 +18,11 @@ func request(o Observation) (Plan, bool) {
 		return clear, true // B-670: nobody can tell when
 	case scheduled && s.Pause:
 		return Plan{}, false // B-511
-	case scheduled && at.Sub(o.Now) > 0:
-		plan := wait(RequestScheduled, min(at.Sub(o.Now), s.LoopWait))
+	case scheduled && at.Sub(o.Wall) > 0:
+		plan := wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))
 		plan.Do = o.leaderRecords()
 		return keepSlots(o, plan), true
-	case scheduled && o.Now.Sub(at) > s.LoopWait*3/2:
+	case scheduled && o.Wall.Sub(at) > s.LoopWait*3/2:
 		return clear, true
 	case f.Leader != "" && f.Leader != o.Me.Name, f.Candidate == o.Me.Name, s.Pause && f.Candidate == "":
 		return clear, true // B-662

@@ -22,7 +22,7 @@ func undirected(o Observation) Plan {
 	}
 	initialize := o.Store.View.Initialize
 	switch {
-	case initialize.Bootstrapping() && o.Memory.BornHere == initialize.Modified:
+	case o.creating():
 		return do(CreationFailed, Unfound{Modified: initialize.Modified}) // created, but never begun
 	case initialize.Bootstrapping():
 		return wait(WaitingForCreation, s.LoopWait)
@@ -44,6 +44,13 @@ func abandon(o Observation) Plan {
 		actions = append(actions, Quit{Fault: "creating the cluster failed: see the log above; the directory was moved aside"})
 	}
 	return do(CreationFailed, actions...)
+}
+
+// creating reports that it is this node that creates the cluster: the empty key
+// hangs on our lease, whether or not the answer to our write came through.
+func (o Observation) creating() bool {
+	i := o.Store.View.Initialize
+	return i.Bootstrapping() && i.Lease != 0 && i.Lease == o.Store.LeaseID
 }
 
 // createdElsewhere reports that another member is creating the cluster: then the
@@ -112,7 +119,7 @@ func uninitialized(o Observation) Plan {
 		return wait(Paused, o.Store.Settings.LoopWait)
 	case o.Server.Running && !o.Server.Answering:
 		return wait(Steady, soon)
-	case o.Server.Running && o.Server.Role == Primary && initialize.Bootstrapping() && o.Memory.BornHere == initialize.Modified:
+	case o.Server.Running && o.Server.Role == Primary && o.creating():
 		return do(ClusterCreated, Found{SystemID: o.Server.SystemID, Modified: initialize.Modified})
 	case o.Server.Running && o.Server.Role == Standby && o.Last.Work == NoWork:
 		return do(RunsAsStandbyAlone, Quit{Fault: "this server runs as a standby, and the store knows no such cluster: " +
