@@ -197,6 +197,8 @@ func (c Config) etcd(stopping *atomic.Bool) (*embed.Config, error) {
 	ec.PreVote = true // a member that comes back does not unseat the leader
 	ec.SnapshotCount, ec.SnapshotCatchUpEntries = snapshotCount, catchUpEntries
 	ec.QuotaBackendBytes = quotaBytes
+	// Only etcd's own main sets it; 0 means that every request is a slow one.
+	ec.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	ec.AutoCompactionMode, ec.AutoCompactionRetention = embed.CompactorModePeriodic, "1h"
 	ec.ClientTLSInfo, ec.PeerTLSInfo = c.ClientTLS.info(), c.PeerTLS.info()
 	ec.InitialClusterToken = c.ClusterToken

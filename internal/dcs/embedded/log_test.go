@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -38,5 +39,39 @@ func TestBridge(t *testing.T) {
 		if got := strings.TrimSpace(out.String()); got != strings.TrimSpace(c.want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// lines are what a logger wrote, safe for the server's goroutines.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestAnOrdinaryRequestIsNotWorthALine(t *testing.T) {
+	g := prepare(t, 1)
+	var log lines
+	g.configs[0].Logger = slog.New(slog.NewTextHandler(&log, nil))
+	g.start(t, 0)
+	st := g.store(t, 0)
+	for range 20 {
+		if _, err := st.Read(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), "request stats"); n > 5 { // a few may really be slow
+		t.Errorf("%d of 20 requests are in the log:\n%s", n, log.String())
 	}
 }
