@@ -58,6 +58,7 @@ type Server struct {
 	source     *Upstream // whom a copy or rewind reads from; its password is in the file too
 	logOffset  int64     // where this start's part of LogFile begins
 	saveDue    bool      // the copies of the configuration are due at the next readiness
+	launcher   Launcher  // nil: we fork the postmaster ourselves
 	ownSocket  bool      // unix_socket_directories is our choice, not the configuration's
 	judged     verdict
 	raised     map[string]string
