@@ -22,14 +22,14 @@ demo: build ## a cluster of three on this machine, and the loss of its primary
 	@scripts/need-postgresql.sh
 	bin/matriarch demo
 
-test: ## everything: format, vet, staticcheck, all tests with real PostgreSQL and etcd
-	scripts/test.sh
+test: ## everything: lint, all tests with real PostgreSQL and etcd (ROOMS=./internal/... for some)
+	scripts/test.sh $(ROOMS)
 
 lint: ## format, vet, staticcheck
 	scripts/lint.sh
 
 fmt: ## gofmt -w
-	gofmt -w cmd internal test
+	gofmt -w .
 
 sim: ## simulated clusters only
 	$(GO) test -count=1 ./internal/sim

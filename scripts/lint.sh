@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 staticcheck=honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-unformatted=$(gofmt -l cmd internal $(ls -d test 2>/dev/null))
+unformatted=$(gofmt -l .)
 if [ -n "$unformatted" ]; then
 	echo "not formatted (make fmt does it):" "$unformatted" >&2
 	exit 1

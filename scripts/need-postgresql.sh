@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs PostgreSQL when there is none and it may; else says what to do.
 set -eu
+# shellcheck source=scripts/packages.sh
 . "$(dirname "$0")/packages.sh"
 
 have_postgresql && exit 0

@@ -1,10 +1,9 @@
 #!/bin/sh
-# Runs every test there is, each package once. As root it installs what the tests
+# Runs every test there is, each package once; with arguments, those packages' only. As root it installs what the tests
 # need; else it says what is missing. Needs no terminal and no input.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/packages.sh
-export GOFLAGS="${GOFLAGS:-}"
 
 scripts/need-go.sh
 
@@ -35,21 +34,32 @@ stage() { echo "== $* (after $(($(date +%s) - began)) s)" >&2; }
 stage "format, vet, staticcheck"
 scripts/lint.sh
 
+# packages EXPRESSION: those of all whose name matches.
+packages() { echo "$all" | grep -E "$1" || true; }
+# run TITLE PACKAGES OPTION...: the packages are words.
+run() {
+	title=$1
+	list=$2
+	shift 2
+	[ -n "$list" ] || return 0
+	stage "$title"
+	# shellcheck disable=SC2086
+	go test -count=1 "$@" $list
+}
+
 # Rooms that hold goroutines run under the race detector, the rest without: it costs
 # the simulations ten times their time and they have one goroutine.
 racy='^matriarch/internal/(agent|api|daemon|dcs|demo|postgres|proxy|permit|store)(/|$)'
 whole='^matriarch/test/'
-all=$(go list ./...)
-stage "rooms with goroutines, under the race detector"
-# shellcheck disable=SC2046 # one argument a package
-CGO_ENABLED=1 go test -count=1 -race -timeout 10m $(echo "$all" | grep -E "$racy")
-stage "the other rooms"
-# shellcheck disable=SC2046
-go test -count=1 -timeout 10m $(echo "$all" | grep -Ev "$racy" | grep -Ev "$whole")
-if echo "$all" | grep -qE "$whole"; then
-	stage "whole clusters"
-	# shellcheck disable=SC2046
-	go test -count=1 -timeout 15m $(echo "$all" | grep -E "$whole")
+[ $# -gt 0 ] || set -- ./...
+all=$(go list "$@")
+export CGO_ENABLED=1
+run "rooms with goroutines, under the race detector" "$(packages "$racy")" -race -timeout 10m
+run "the other rooms" "$(echo "$all" | grep -Ev "$racy|$whole" || true)" -timeout 10m
+run "whole clusters" "$(packages "$whole")" -timeout 15m
+if [ "$*" != ./... ]; then
+	stage "passed: $*"
+	exit 0
 fi
 stage "the demonstration"
 make --no-print-directory build
