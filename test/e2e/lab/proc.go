@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -64,11 +65,11 @@ func Procs() []Proc {
 func Inside(dir string) []Proc {
 	var out []Proc
 	for _, p := range Procs() {
-		if within(p.Dir, dir) || strings.Contains(strings.Join(p.Command, "\x00"), dir+"/") ||
-			strings.HasSuffix(p.Command[len(p.Command)-1], dir) {
-			if p.PID != os.Getpid() && p.PID != os.Getppid() {
-				out = append(out, p)
-			}
+		named := slices.ContainsFunc(p.Command, func(word string) bool {
+			return strings.HasSuffix(word, dir) || strings.Contains(word, dir+"/")
+		})
+		if (named || within(p.Dir, dir)) && p.PID != os.Getpid() && p.PID != os.Getppid() {
+			out = append(out, p)
 		}
 	}
 	return out

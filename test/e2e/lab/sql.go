@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,11 +38,21 @@ func (n *Node) Connect(ctx context.Context) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// row runs a query on a connection that is kept, and reads its one row.
+// row runs a query on a connection that is kept, and reads its one row. A kept
+// connection can be that of a server that has died since: then a new one counts.
 func (n *Node) row(ctx context.Context, query string, into ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
-	if n.conn == nil || n.conn.IsClosed() {
+	kept := n.conn != nil
+	err := n.rowOnce(ctx, query, into...)
+	if err != nil && kept && n.conn == nil {
+		err = n.rowOnce(ctx, query, into...)
+	}
+	return err
+}
+
+func (n *Node) rowOnce(ctx context.Context, query string, into ...any) error {
+	if n.conn == nil {
 		conn, err := n.Connect(ctx)
 		if err != nil {
 			return err
@@ -125,5 +138,24 @@ func (c *Cluster) WaitReplayed(leader *Node) {
 			err := n.row(ctx, "select pg_last_wal_replay_lsn() >= '"+end+"'::pg_lsn, pg_last_wal_replay_lsn()::text", &done, &at)
 			return err == nil && done, fmt.Sprint(at, " ", err)
 		})
+	}
+}
+
+// FreezeWalsenders stops the processes that send the server's log, so that what
+// is written from now on reaches nobody. KillNode ends them with the rest.
+func (n *Node) FreezeWalsenders() {
+	n.t.Helper()
+	pids := strings.Fields(n.Value("select coalesce(string_agg(pid::text, ' '), '') from pg_stat_replication"))
+	if len(pids) == 0 {
+		n.t.Fatalf("nobody streams from %s", n.Name)
+	}
+	for _, text := range pids {
+		pid, err := strconv.Atoi(text)
+		if err == nil {
+			err = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+		if err != nil {
+			n.t.Fatalf("freeze walsender %s of %s: %v", text, n.Name, err)
+		}
 	}
 }
