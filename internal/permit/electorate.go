@@ -1,0 +1,128 @@
+package permit
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
+)
+
+// Key is the electorate's key below the cluster's prefix. Patroni ignores it. It
+// hangs on no lease.
+const Key = "electorate"
+
+// Electorate says who may succeed a leader.
+type Electorate struct {
+	Leader   string
+	Members  []string      // who may take over, sorted; the leader is not among them. Nobody: anyone may (P6)
+	Permit   time.Duration // no permit outlasts this, counted from the key's put
+	Released bool          // the leader gave up: nobody needs to wait
+}
+
+// electorateJSON is the key's value as it is written.
+type electorateJSON struct {
+	Leader   string   `json:"leader"`
+	Members  []string `json:"members"`
+	PermitMS int64    `json:"permit_ms"` // milliseconds
+	Released bool     `json:"released,omitempty"`
+}
+
+// Encode is the key's value.
+func (e Electorate) Encode() []byte {
+	return cluster.EncodeJSON(electorateJSON{
+		Leader:   e.Leader,
+		Members:  append([]string{}, e.Members...), // never null
+		PermitMS: e.Permit.Milliseconds(),
+		Released: e.Released,
+	})
+}
+
+// ParseElectorate reads the key's value leniently: a field of a wrong type is as
+// one that is missing, and a permit that is missing is Default long. False means
+// that the value is no object at all, or names no leader.
+func ParseElectorate(data []byte) (Electorate, bool) {
+	var raw map[string]json.RawMessage
+	if json.Unmarshal(data, &raw) != nil {
+		return Electorate{Permit: Default}, false
+	}
+	e := Electorate{Permit: Default}
+	ms, members := 0.0, []any{}
+	_ = json.Unmarshal(raw["leader"], &e.Leader)
+	_ = json.Unmarshal(raw["released"], &e.Released)
+	if json.Unmarshal(raw["members"], &members) == nil {
+		e.Members = names(members, e.Leader)
+	}
+	const longest = float64(math.MaxInt32) // 24 days; no permit is as long, and no sum overflows
+	if json.Unmarshal(raw["permit_ms"], &ms) == nil && ms >= 1 && ms <= longest {
+		e.Permit = time.Duration(ms) * time.Millisecond
+	}
+	return e, e.Leader != ""
+}
+
+// names are the members in a list that may hold anything, without the leader.
+func names(list []any, leader string) (members []string) {
+	for _, item := range list {
+		if name, ok := item.(string); ok && name != "" && name != leader {
+			members = append(members, name)
+		}
+	}
+	slices.Sort(members)
+	return slices.Compact(members)
+}
+
+// Equal reports whether two electorates would be written alike.
+func (e Electorate) Equal(o Electorate) bool { return string(e.Encode()) == string(o.Encode()) }
+
+// after is the electorate that a takeover puts: the old members and the old
+// leader, less the new one.
+func (e Electorate) after(leader string, permit time.Duration) Electorate {
+	var members []string
+	for _, m := range append([]string{e.Leader}, e.Members...) {
+		if m != "" && m != leader {
+			members = append(members, m)
+		}
+	}
+	slices.Sort(members)
+	return Electorate{Leader: leader, Members: slices.Compact(members), Permit: permit}
+}
+
+// View is what the store was seen to hold of the two keys that matter here.
+type View struct {
+	At         int64  // the snapshot's revision
+	Leader     string // the leader key's value; empty: absent
+	Term       int64  // revision of the leader key's last put; 0: absent
+	Electorate Electorate
+	Revision   int64 // revision of the electorate key's last put; 0: absent
+}
+
+// Look finds the two keys in a snapshot.
+func Look(s dcs.Snapshot) View {
+	v := View{At: s.Revision}
+	if key, ok := s.Values[dcs.KeyLeader]; ok && len(key.Data) > 0 {
+		v.Leader, v.Term = string(key.Data), key.Modified
+	}
+	if key, ok := s.Values[Key]; ok {
+		v.Electorate, _ = ParseElectorate(key.Data)
+		v.Revision = key.Modified
+	}
+	return v
+}
+
+// governed reports whether the present leader key was put by one who keeps the
+// electorate: all of ours put both keys in one transaction, so a leader key that
+// is newer than the electorate is Patroni's, even under a name of ours. Nobody
+// takes over from Patroni but when its key is gone.
+func (v View) governed() bool { return v.Leader == v.Electorate.Leader && v.Term <= v.Revision }
+
+// leaderIs is the condition that the leader key is still as it was seen.
+func (v View) leaderIs() dcs.Condition {
+	return dcs.Condition{Key: dcs.KeyLeader, Absent: v.Term == 0, Modified: v.Term}
+}
+
+// electorateIs is the condition that the electorate key is at a revision (P5).
+func electorateIs(revision int64) dcs.Condition {
+	return dcs.Condition{Key: Key, Absent: revision == 0, Modified: revision}
+}
