@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func launch(t testing.TB, in Network, log string, path string, args ...string) *
 	defer out.Close()
 	cmd := exec.Command(path, args...)
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.Env = append(os.Environ(), "USER=postgres", "LC_ALL=C")
+	cmd.Env = append(os.Environ(), "USER=postgres", "LC_ALL=C", "HOME="+filepath.Dir(log)) // each node is a machine
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account(t), Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := in.Do(cmd.Start); err != nil {

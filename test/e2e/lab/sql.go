@@ -28,13 +28,17 @@ func URL(addresses string) string {
 
 // Connect opens a connection to the node's server.
 func (n *Node) Connect(ctx context.Context) (*pgx.Conn, error) {
+	return n.connectFrom(ctx, n.cluster.Client)
+}
+
+func (n *Node) connectFrom(ctx context.Context, from Network) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(URL(n.Host + ":5432"))
 	if err != nil {
 		return nil, err
 	}
 	config.ConnectTimeout = 2 * time.Second
 	config.RuntimeParams["application_name"] = "lab"
-	config.DialFunc = n.cluster.Client.Dial
+	config.DialFunc = from.Dial
 	return pgx.ConnectConfig(ctx, config)
 }
 
@@ -158,4 +162,19 @@ func (n *Node) FreezeWalsenders() {
 			n.t.Fatalf("freeze walsender %s of %s: %v", text, n.Name, err)
 		}
 	}
+}
+
+// RoleSeenFrom asks the server what it is from within a network: "primary" or
+// "standby".
+func (n *Node) RoleSeenFrom(ctx context.Context, from Network) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	conn, err := n.connectFrom(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	var role string
+	err = conn.QueryRow(ctx, "select case when pg_is_in_recovery() then 'standby' else 'primary' end").Scan(&role)
+	return role, err
 }
