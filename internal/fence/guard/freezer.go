@@ -1,0 +1,140 @@
+package guard
+
+import (
+	"os"
+	"syscall"
+)
+
+// freezer stops and ends all processes of one server. Freeze and kill are steps:
+// each does what can be done now and says whether all is done, so that the guard
+// hears the agent in between.
+type freezer interface {
+	freeze() (done bool, err error)
+	thaw() error
+	kill() (done bool, err error)
+	method() string // cgroup or signals
+	// hold is called now and then while frozen.
+	hold() error
+}
+
+// signalFreezer stops by SIGSTOP and ends by SIGKILL: all that is left where no
+// cgroup is ours. SIGSTOP cannot be caught, and a process that has it pending runs
+// no further instruction of its own; one that is inside the kernel finishes that
+// call first, so each is watched until it is seen stopped.
+type signalFreezer struct {
+	scan *scanner
+
+	// root is the process whose descendants are the server: the guard, for a
+	// server that it started (orphans come to it as the subreaper), else the
+	// postmaster.
+	root int
+
+	postmaster int
+	pidfd      int // of the postmaster
+}
+
+func (f *signalFreezer) method() string { return "signals" }
+
+// everyone lists the server's living processes, the postmaster first.
+func (f *signalFreezer) everyone() ([]proc, error) {
+	found, err := f.scan.tree(f.root)
+	if err != nil || f.root != f.postmaster {
+		return found, err
+	}
+	if p, err := readProc(f.postmaster, &f.scan.stat); err == nil && !p.dead() && pidfdSignal(f.pidfd, 0) == nil {
+		found = append([]proc{p}, found...)
+	}
+	return found, nil
+}
+
+// passes is how often one step looks over the processes. Two are the rule: one
+// stops them, one sees them stopped.
+const passes = 4
+
+// freeze stops the postmaster first, since it alone makes backends; then those
+// that it has, from the kernel's list; then whoever a scan finds.
+func (f *signalFreezer) freeze() (bool, error) {
+	_ = pidfdSignal(f.pidfd, syscall.SIGSTOP) // ended: its backends may still be there
+	for _, pid := range f.scan.children(f.postmaster) {
+		f.scan.signal(proc{pid: pid, parent: f.postmaster}, syscall.SIGSTOP)
+	}
+	for range passes {
+		running, err := f.stopRunning()
+		if err != nil || running == 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// stopRunning sends SIGSTOP to all that are not stopped, and counts them. A
+// process that forks has a child which the next scan finds; stopped itself it
+// forks no more, so the scans come to an end.
+func (f *signalFreezer) stopRunning() (int, error) {
+	procs, err := f.everyone()
+	if err != nil {
+		return 0, err
+	}
+	running := 0
+	for _, p := range procs {
+		if !p.still() {
+			running++
+			f.scan.signal(p, syscall.SIGSTOP)
+		}
+	}
+	return running, nil
+}
+
+// hold stops again whoever somebody else has continued.
+func (f *signalFreezer) hold() error {
+	_, err := f.stopRunning()
+	return err
+}
+
+// thaw lets the postmaster go last, so that it finds all its children alive and
+// answering. A process that was stopped before the freeze runs again, too.
+func (f *signalFreezer) thaw() error {
+	procs, err := f.everyone()
+	if err != nil {
+		return err
+	}
+	for i := len(procs) - 1; i >= 0; i-- {
+		if procs[i].pid != f.postmaster {
+			f.scan.signal(procs[i], syscall.SIGCONT)
+		}
+	}
+	if err := pidfdSignal(f.pidfd, syscall.SIGCONT); err != nil && err != syscall.ESRCH {
+		return failed("continue the postmaster", err)
+	}
+	return nil
+}
+
+// kill ends all while they are stopped, so that no backend answers a client while
+// its neighbours are being killed: children first, the postmaster last. The other
+// way round, the kernel would continue those that the dead postmaster leaves
+// behind (SIGHUP and SIGCONT to a newly orphaned process group that has stopped
+// members), and with the parent gone nothing would tell whose they are.
+func (f *signalFreezer) kill() (bool, error) {
+	if frozen, err := f.freeze(); err != nil || !frozen {
+		return false, err
+	}
+	procs, err := f.everyone()
+	if err != nil {
+		return false, err
+	}
+	for i := len(procs) - 1; i >= 0; i-- {
+		if procs[i].pid != f.postmaster {
+			f.scan.signal(procs[i], syscall.SIGKILL)
+		}
+	}
+	_ = pidfdSignal(f.pidfd, syscall.SIGKILL) // ended already: nothing to do
+	return len(procs) == 0, nil
+}
+
+func newSignalFreezer(scan *scanner, postmaster, pidfd int, child bool) *signalFreezer {
+	f := &signalFreezer{scan: scan, root: postmaster, postmaster: postmaster, pidfd: pidfd}
+	if child {
+		f.root = os.Getpid()
+	}
+	return f
+}
