@@ -36,8 +36,9 @@ var rooms = map[string]room{
 	"dcs/memory":   {"dcs cluster", "an implementation knows the contract, not its users"},
 	"dcs/dcstest":  {"dcs cluster", "the contract tests every implementation alike, so it knows none"},
 
-	"fence":  {"boottime", "the guard is a process of its own and must stay small"},
-	"permit": {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
+	"fence":       {"boottime fence/guard", "the agent's end of the guard"},
+	"fence/guard": {"boottime", "a process of its own that must stay small"},
+	"permit":      {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
 
 	"postgres/conf": {"wal", "text only"},
 	"postgres":      {"wal durable postgres/conf", "the hands on one server decide nothing and know no store"},
@@ -55,7 +56,6 @@ var rooms = map[string]room{
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},
-	"deps": {"", "keeps modules pinned until their users are written; goes away then"},
 }
 
 // cmd may reach for these alone: it picks a subcommand and an exit code.

@@ -117,6 +117,7 @@ func (a *Agent) renew(ctx context.Context, now time.Time, o ha.Observation) erro
 	if fresh {
 		a.memory.memberPut = time.Time{} // the key under the old lease goes with it
 	}
+	a.hold(ctx, o)
 	return nil
 }
 

@@ -37,6 +37,11 @@ type Server interface {
 	// Changed receives a value after the server died or work ended. Coalesced.
 	Changed() <-chan struct{}
 
+	// Hold tells those who stop the server when this agent cannot: whether it may be
+	// a primary, and until when the lease holds; zero when the leader key is not
+	// ours under it. It is told in every pass, and before anything is begun.
+	Hold(ctx context.Context, mayWrite bool, until time.Time)
+
 	Follow(ctx context.Context, upstream ha.Upstream) error
 	ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog
 	CreateSlot(ctx context.Context, name string) error
@@ -145,6 +150,7 @@ var errEnded = errors.New("the agent has ended")
 // is that of the action that failed, a *Quit when the agent has to end.
 func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 	o := a.observe(ctx, now)
+	a.hold(ctx, o)
 	plan := ha.Decide(o)
 	a.memory.judge(plan.Why)
 	a.publish(o, plan, now)
@@ -155,6 +161,21 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 		}
 	}
 	return plan, nil
+}
+
+// hold passes on how long the right to write lasts, as of now: the pass may have
+// renewed the lease since it looked.
+func (a *Agent) hold(ctx context.Context, o ha.Observation) {
+	var until time.Time
+	if o.Store.Grip > 0 {
+		until = a.cfg.Now().Add(o.Store.Grip)
+		if lease := a.cfg.Store.Lease(); lease.ID == o.Store.View.Leader.Lease && lease.Deadline().After(until) {
+			until = lease.Deadline()
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	defer cancel()
+	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause, until)
 }
 
 func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {

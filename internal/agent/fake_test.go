@@ -30,6 +30,9 @@ type fakeServer struct {
 	changed chan struct{}
 	log     ha.LeaderLog
 
+	heldWrite bool      // as told last
+	heldUntil time.Time // likewise
+
 	observed func() // called by each look
 	begun    func(ha.Action)
 	killed   func()
@@ -57,6 +60,10 @@ func (s *fakeServer) Observe(context.Context) ha.Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
+}
+
+func (s *fakeServer) Hold(_ context.Context, mayWrite bool, until time.Time) {
+	s.set(func() { s.heldWrite, s.heldUntil = mayWrite, until })
 }
 
 func (s *fakeServer) Work(time.Time) (ha.Job, ha.Finished) {

@@ -46,6 +46,10 @@ func NewClock() Clock { return Clock{wall: time.Now().Round(0), at: Now()} }
 // Now is the anchor plus the time that has passed since, suspend included.
 func (c Clock) Now() time.Time { return c.wall.Add(Now().Sub(c.at)) }
 
+// Instant is the moment on the boot clock that one of this clock's times stands
+// for.
+func (c Clock) Instant(t time.Time) Instant { return c.at.Add(t.Sub(c.wall)) }
+
 // Monotonic is CLOCK_MONOTONIC, which stands still in suspend. Only systemd's
 // notifications ask for it (sd_notify(3)).
 func Monotonic() time.Duration {

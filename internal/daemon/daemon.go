@@ -140,7 +140,7 @@ func (d *Daemon) makeServer(ctx context.Context, local *config.Config, dynamic m
 	if err := pg.Check(ctx); err != nil {
 		return fmt.Errorf("check PostgreSQL: %w", err)
 	}
-	d.hands = newHands(ctx, pg, local, d.log, d.clock.Now)
+	d.hands = newHands(ctx, pg, newKeeper(e.Postgresql.DataDir, e.TTL, d.log), local, d.log, d.clock)
 	d.hands.effective = d.accept
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"matriarch/internal/boottime"
 	"matriarch/internal/config"
 	"matriarch/internal/ha"
 	"matriarch/internal/postgres"
@@ -21,6 +22,8 @@ import (
 // time beside the passes.
 type hands struct {
 	pg      *postgres.Server
+	keeper  *keeper
+	clock   boottime.Clock
 	log     *slog.Logger
 	now     func() time.Time
 	changed chan struct{}
@@ -54,8 +57,9 @@ type job struct {
 
 var errWorking = errors.New("other work is under way")
 
-func newHands(base context.Context, pg *postgres.Server, local *config.Config, log *slog.Logger, now func() time.Time) *hands {
-	h := &hands{pg: pg, log: log, now: now, base: base, local: local, changed: make(chan struct{}, 1)}
+func newHands(base context.Context, pg *postgres.Server, k *keeper, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
+	h := &hands{pg: pg, keeper: k, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
+	pg.LaunchBy(k)
 	h.wait.Go(h.forward)
 	return h
 }
@@ -85,7 +89,20 @@ func (h *hands) Changed() <-chan struct{} { return h.changed }
 // close waits for the work and lets go of the server without stopping it.
 func (h *hands) close() {
 	h.wait.Wait()
+	h.keeper.close()
 	h.pg.Close()
+}
+
+// Hold tells the guard how long the right to write lasts.
+func (h *hands) Hold(ctx context.Context, mayWrite bool, until time.Time) {
+	var instant boottime.Instant
+	if !until.IsZero() {
+		instant = h.clock.Instant(until)
+	}
+	h.mu.Lock()
+	pid := h.look.pid
+	h.mu.Unlock()
+	h.keeper.Hold(ctx, pid, mayWrite, instant)
 }
 
 // Work is the long work under way and the outcome of the last.

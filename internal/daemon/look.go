@@ -22,6 +22,7 @@ type lookCache struct {
 	canRewind     bool
 	rewindKnown   bool
 	role          ha.Role // as answered last
+	pid           int     // of the postmaster; 0: it does not run
 }
 
 // forget drops what work may have changed.
@@ -39,6 +40,10 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 	out.Directory, out.Unfinished = h.directory()
 	status := h.pg.Status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
+	cache.pid = status.PID
+	if !status.Running {
+		cache.pid = 0
+	}
 	switch {
 	case job != nil && (job.work == ha.Copying || job.work == ha.Bootstrapping || job.work == ha.Rewinding):
 		// The directory is changing: what it says now means nothing.

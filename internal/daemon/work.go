@@ -32,7 +32,12 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 		return func(ctx context.Context) error { return h.startStandby(ctx, a.Upstream) }
 	case ha.Promote:
 		j.work = ha.Promoting
-		return h.pg.Promote
+		return func(ctx context.Context) error {
+			if err := h.keeper.arm(ctx); err != nil {
+				return err
+			}
+			return h.pg.Promote(ctx)
+		}
 	case ha.Stop:
 		j.work, j.purpose = ha.StoppingServer, a.For
 		return func(ctx context.Context) error { return h.stop(ctx, j, a) }

@@ -12,7 +12,7 @@ const stopReserve = time.Second
 // was sent, so it ends here before the store can give the key to somebody else.
 // While the cluster is paused the operator has taken over (B-503, B-508).
 func guard(o Observation) (Plan, bool) {
-	if !o.mayWrite() || o.Store.Settings.Pause {
+	if !o.MayWrite() || o.Store.Settings.Pause {
 		return Plan{}, false
 	}
 	switch o.Leadership() {
@@ -60,7 +60,7 @@ func (o Observation) firm() bool { return o.Store.Grip > o.Store.Settings.RetryT
 // Patience is how long the pass may wait for the store before guard has to look
 // again. Very long where nothing hangs on it.
 func (o Observation) Patience() time.Duration {
-	if !o.mayWrite() || o.Store.Settings.Pause {
+	if !o.MayWrite() || o.Store.Settings.Pause {
 		return Idle
 	}
 	if o.firm() {
@@ -69,9 +69,9 @@ func (o Observation) Patience() time.Duration {
 	return max(o.Store.Grip-stopReserve, 0)
 }
 
-// mayWrite reports that the server can be acknowledging commits, or can begin to
+// MayWrite reports that the server can be acknowledging commits, or can begin to
 // at any moment. A server whose role is not known counts.
-func (o Observation) mayWrite() bool {
+func (o Observation) MayWrite() bool {
 	switch o.Job.Work {
 	case StartingPrimary, Promoting:
 		return true

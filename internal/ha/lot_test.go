@@ -60,7 +60,7 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 	has := func(match func(Action) bool) bool { return slices.ContainsFunc(plan.Do, match) }
 	kills := has(func(a Action) bool { return a == KillServer{} })
 
-	if o.mayWrite() && !s.Pause {
+	if o.MayWrite() && !s.Pause {
 		if o.Leadership() == Theirs && !foreign(o) {
 			wrong(kills, "S1: a server that may write under another leader lives on")
 		}
@@ -136,7 +136,7 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 // that makes one, or the candidate that a person named, is beyond these rules.
 func unfit(o Observation, wrong func(bool, string, ...any)) {
 	s, v := o.Store.Settings, o.Store.View
-	if o.mayWrite() && (o.Server.Role == Primary || o.Job.Work != NoWork) {
+	if o.MayWrite() && (o.Server.Role == Primary || o.Job.Work != NoWork) {
 		return
 	}
 	wrong(o.Server.Running && o.Server.Answering && o.Server.Role == Standby && o.Job.Work == NoWork, "the key is taken without a server")

@@ -87,7 +87,7 @@ func busy(o Observation) Plan {
 	switch {
 	case o.Job.Work == StoppingServer:
 		return stopping(o)
-	case o.Leadership() == Nobody && o.mayWrite() && !s.Pause:
+	case o.Leadership() == Nobody && o.MayWrite() && !s.Pause:
 		return do(RaceRetaken, Acquire{}) // the key went away under a promotion or a start
 	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Job.Running > s.PrimaryStartTimeout:
 		candidates := o.candidates(false)

@@ -19,7 +19,7 @@ import (
 
 // launch forks the postmaster: a session of its own, so that it survives us and
 // no terminal's signal reaches it.
-func (s *Server) launch(ctx context.Context, cfg Config, settings []conf.Setting) (*process, error) {
+func (s *Server) launch(ctx context.Context, cfg Config, settings []conf.Setting, standby bool) (*process, error) {
 	args := commandLine(cfg, settings)
 	binary, err := exec.LookPath(args[0])
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Server) launch(ctx context.Context, cfg Config, settings []conf.Setting
 		return nil, err
 	}
 	defer output.close()
-	command := Command{Path: binary, Args: args, Env: postmasterEnvironment(cfg), Dir: "/", Output: output.files[2]}
+	command := Command{Path: binary, Args: args, Env: postmasterEnvironment(cfg), Dir: "/", Output: output.files[2], Primary: !standby}
 	p, err := s.fork(ctx, command, output.files)
 	if err != nil {
 		return nil, fmt.Errorf("launch postmaster: %w", err)
@@ -43,11 +43,12 @@ func (s *Server) launch(ctx context.Context, cfg Config, settings []conf.Setting
 
 // Command is a postmaster to be launched.
 type Command struct {
-	Path   string
-	Args   []string // the first is the program's name
-	Env    []string
-	Dir    string
-	Output *os.File // standard output and error
+	Path    string
+	Args    []string // the first is the program's name
+	Env     []string
+	Dir     string
+	Output  *os.File // standard output and error
+	Primary bool     // it will take writes as soon as it is up
 }
 
 // Launcher launches postmasters in this process's stead, as a guard does that has

@@ -102,7 +102,7 @@ func (s *Server) start(ctx context.Context, standby bool) error {
 	for _, warning := range effective.Warnings {
 		s.log.Warn(warning)
 	}
-	p, err := s.launch(ctx, cfg, effective.CommandLine)
+	p, err := s.launch(ctx, cfg, effective.CommandLine, standby)
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}

@@ -285,6 +285,9 @@ func (s *server) stream() {
 	s.disk.end, s.disk.history = from.disk.end, from.disk.history
 }
 
+// Hold: the simulated world has no guard yet.
+func (s *server) Hold(context.Context, bool, time.Time) {}
+
 func (s *server) Follow(_ context.Context, upstream ha.Upstream) error {
 	s.disk.upstream = upstream
 	return nil
