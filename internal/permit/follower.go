@@ -36,7 +36,7 @@ type Follower struct {
 
 // newFollower starts a member's part with its agent. term is from a record that
 // outlives the agent and is written before a newer term is acknowledged; without
-// one it is 0, and nothing is acknowledged before Learn.
+// one it is 0, and nothing is acknowledged before Node.Learn.
 func newFollower(me string, term int64, now boottime.Instant, i *ids, o omitted) *Follower {
 	f := &Follower{me: me, term: term, omitted: o, ids: i}
 	f.informed = term > 0 || !f.keeps(termsOutlive)
@@ -47,13 +47,6 @@ func newFollower(me string, term int64, now boottime.Instant, i *ids, o omitted)
 		f.promised = f.wait
 	}
 	return f
-}
-
-// Learn takes a view that was read from the store's leader after this agent
-// started (dcs.Store.Read): its term is as new as any that was forgotten.
-func (f *Follower) Learn(v View, now boottime.Instant) {
-	f.See(v, now)
-	f.informed = true
 }
 
 // See takes a view from the mirror.
@@ -119,6 +112,9 @@ func (f *Follower) Heartbeat(hb Heartbeat, here Position, now boottime.Instant) 
 	old := f.outdated(hb)
 	f.learn(hb.Term, hb.Leader)
 	ack := Ack{Member: f.me, Of: hb.Term, Sequence: hb.Sequence, Term: f.term, Leader: f.leader, Position: here}
+	if !f.keeps(newestTermOnly) {
+		ack.Term, ack.Leader = hb.Term, hb.Leader
+	}
 	switch {
 	case !f.informed: // an older leader could be taken for the newest (P7)
 	case old:

@@ -123,7 +123,7 @@ func (h *Holder) usable() time.Duration {
 // revision that they compared (P3).
 func (h *Holder) puts() (pending []write) {
 	for _, p := range h.sent {
-		if p.compared >= h.revision {
+		if p.compared >= h.revision && (h.keeps(mayStillApply) || p.id == h.awaited) {
 			pending = append(pending, p)
 		}
 	}

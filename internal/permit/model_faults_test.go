@@ -66,7 +66,7 @@ func (s *store) apply(from string, txn dcs.Txn) (Answer, int64) {
 				s.w.takeovers++
 			}
 			s.owner = from
-			s.leases[from] = s.w.now + int64(3*time.Second)
+			s.leases[from] = s.w.now + int64(s.w.ttl)
 		}
 		s.values[op.Key] = dcs.Value{Data: op.Data, Modified: s.revision}
 	}
@@ -89,6 +89,12 @@ func (w *world) fault(h *host) {
 		return
 	}
 	w.after(300*time.Millisecond+w.upTo(4*time.Second), func() { w.fault(h) })
+	if w.dry && w.rnd.IntN(2) == 0 {
+		until := w.now + int64(w.upTo(8*time.Second))
+		w.cut[[2]string{h.name, "store"}], w.cut[[2]string{"store", h.name}] = until, until
+		w.log("%s and store are cut off from each other", h.name)
+		return
+	}
 	switch n := w.rnd.IntN(100); {
 	case n < 30:
 		h.stalled = w.now + int64(w.upTo(3*w.length))
@@ -116,8 +122,12 @@ func (w *world) cutOff(h *host) {
 	for _, o := range w.hosts {
 		ends = append(ends, o.name)
 	}
+	spared := 4
+	if w.dry {
+		spared = 8
+	}
 	for _, end := range ends {
-		if end == h.name || w.rnd.IntN(10) < 4 {
+		if end == h.name || w.rnd.IntN(10) < spared {
 			continue
 		}
 		until := w.now + int64(w.upTo(5*time.Second))
@@ -181,6 +191,7 @@ func (w *world) heal() {
 	clear(w.cut)
 	for _, h := range w.hosts {
 		h.length = w.length
+		w.want(h)
 		h.node.SetLength(w.length)
 	}
 	w.log("faults have ended")

@@ -79,6 +79,8 @@ type world struct {
 	cut    map[[2]string]int64 // until, real
 	guard  int64               // latency, nanoseconds
 	calm   bool                // faults have ended
+	dry    bool                // faults are mostly between hosts and the store
+	ttl    time.Duration       // of leases
 	era    int                 // messages of an earlier era are lost
 	length time.Duration       // as configured now
 	longer time.Duration       // the longest ever
@@ -94,6 +96,8 @@ func newWorld(seed uint64, s setting) *world {
 	w.now = int64(time.Hour)
 	w.length = []time.Duration{Shortest, Default, Default, 2 * time.Second}[w.rnd.IntN(4)]
 	w.longer = w.length
+	w.dry = w.rnd.IntN(2) == 0
+	w.ttl = 500*time.Millisecond + w.upTo(3*time.Second)
 	w.store = &store{w: w, values: map[string]dcs.Value{}, revision: 1, leases: map[string]int64{}}
 	// Lengths change between the shortest and twice as long as this; the guard is
 	// as slow as the margins of the shortest allow.
@@ -216,11 +220,7 @@ func (w *world) start(h *host, adopt bool) {
 	}
 	now := w.clock(h)
 	h.node = newNode(h.name, h.length, term, now, omitted{w.omit})
-	others := []string{}
-	for _, o := range w.hosts {
-		others = append(others, o.name)
-	}
-	h.node.Want(others)
+	w.want(h)
 	if adopt {
 		kept := h.kept
 		if w.rnd.IntN(2) == 0 && w.omit&adoptWhole == 0 {
@@ -244,6 +244,9 @@ func (w *world) tick(h *host, life int) {
 		return
 	}
 	w.after(h.node.BeatEvery()*time.Duration(80+w.rnd.IntN(40))/100, func() { w.tick(h, life) })
+	if w.rnd.IntN(40) == 0 {
+		w.want(h)
+	}
 	w.beat(h)
 	w.write(h)
 	if h.node.NeedRead() || w.rnd.IntN(10) == 0 {
@@ -253,9 +256,21 @@ func (w *world) tick(h *host, life int) {
 		})
 	}
 	if w.rnd.IntN(5) == 0 {
-		w.send(h.name, "store", 0, func() { w.store.leases[h.name] = w.now + int64(3*time.Second) })
+		w.send(h.name, "store", 0, func() { w.store.leases[h.name] = w.now + int64(w.ttl) })
 	}
 	w.settle(h)
+}
+
+// want says who should be in the electorate: mostly everyone.
+func (w *world) want(h *host) {
+	var wanted []string
+	few := !w.calm && w.rnd.IntN(3) == 0
+	for _, o := range w.hosts {
+		if !few || w.rnd.IntN(2) == 0 {
+			wanted = append(wanted, o.name)
+		}
+	}
+	h.node.Want(wanted)
 }
 
 func (w *world) beat(h *host) {

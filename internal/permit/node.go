@@ -47,10 +47,10 @@ func newNode(me string, permit time.Duration, term int64, now boottime.Instant, 
 func (n *Node) See(v View, now boottime.Instant) {
 	n.follower.See(v, now)
 	if n.leaving != nil {
-		n.leaving.See(v, now)
+		n.leaving.See(v)
 	}
 	if n.holder != nil {
-		n.holder.See(v, now)
+		n.holder.See(v)
 		n.settle(now)
 		return
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // See takes what the store was seen to hold.
-func (h *Holder) See(v View, now boottime.Instant) {
+func (h *Holder) See(v View) {
 	if v.At < h.at || v.At < h.term {
 		return
 	}
@@ -30,7 +30,6 @@ func (h *Holder) See(v View, now boottime.Instant) {
 	case v.Revision == 0 && h.revision > 0: // deleted by hand
 		h.know(Electorate{Permit: h.known.Permit}, 0)
 	}
-	_ = now
 }
 
 // know takes the electorate key's content.

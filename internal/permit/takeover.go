@@ -76,7 +76,7 @@ type won struct {
 }
 
 // Answered takes the store's answer to a takeover. After a No the caller reads
-// the store and tells Learn.
+// the store and tells See.
 func (f *Follower) Answered(id int64, answer Answer, revision int64, now boottime.Instant) (won, bool) {
 	i := slices.IndexFunc(f.sent, func(w write) bool { return w.id == id })
 	if i < 0 {

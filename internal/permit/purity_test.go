@@ -1,0 +1,60 @@
+package permit
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// allowed is all that the state machines may import: no clock, no goroutine, no
+// store, no network, so that the simulator drives what the agent drives.
+var allowed = map[string]string{
+	"encoding/json":               "the key's value",
+	"errors":                      "which answer an error is",
+	"maps":                        "keys, which are sorted",
+	"math":                        "bounds",
+	"slices":                      "pure",
+	"time":                        "for Duration",
+	"matriarch/internal/boottime": "for Instant",
+	"matriarch/internal/cluster":  "how JSON is written",
+	"matriarch/internal/dcs":      "transactions, as values",
+}
+
+func TestTheRightToWriteIsDecidedWithoutActing(t *testing.T) {
+	files, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	looked := 0
+	for _, f := range files {
+		if !strings.HasSuffix(f.Name(), ".go") || strings.HasSuffix(f.Name(), "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(f.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), f.Name(), text, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		looked++
+		for _, spec := range parsed.Imports {
+			path, _ := strconv.Unquote(spec.Path.Value)
+			if _, ok := allowed[path]; !ok {
+				t.Errorf("%s imports %s", f.Name(), path)
+			}
+		}
+		for _, call := range []string{"time.Now", "time.Since", "time.After", "time.NewTimer", "time.Sleep", "boottime.Now", "\tgo "} {
+			if strings.Contains(string(text), call) {
+				t.Errorf("%s has %s", f.Name(), call)
+			}
+		}
+	}
+	if looked < 8 {
+		t.Errorf("looked at %d files only", looked)
+	}
+}
