@@ -101,10 +101,7 @@ func (k *keeper) Launch(ctx context.Context, c postgres.Command) (int, error) {
 // unguarded starts the server as our own child, since a cluster without a guard is
 // better than none; that it is so is said loudly.
 func (k *keeper) unguarded(c postgres.Command, cause error) (int, error) {
-	if !k.off {
-		k.log.Error("the server runs without a guard: if this agent dies or hangs, nothing stops the server at the end of the lease", "err", cause)
-		k.off = true
-	}
+	k.without(cause)
 	process, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
 		Dir: c.Dir, Env: c.Env, Files: []*os.File{nil, c.Output, c.Output}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
@@ -128,12 +125,25 @@ func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool, until boottim
 	if pid == 0 || k.off {
 		return // no server: the next one is guarded by its launch
 	}
-	if err := k.hold(ctx, pid, mayWrite); err != nil && ctx.Err() == nil {
+	err := k.hold(ctx, pid, mayWrite)
+	switch {
+	case err == nil:
+	case k.guard == nil: // it is tried again at the next start of the server, not in every pass
+		k.without(err)
+	default:
 		k.log.Error("the guard could not be told", "err", err)
 		if errors.Is(err, fence.ErrGone) {
 			k.guard = nil
 		}
 	}
+}
+
+// without says, once, that there is no guard.
+func (k *keeper) without(cause error) {
+	if !k.off {
+		k.log.Error("the server runs without a guard: if this agent dies or hangs, nothing stops the server at the end of the lease", "err", cause)
+	}
+	k.off = true
 }
 
 func (k *keeper) hold(ctx context.Context, pid int, mayWrite bool) error {
