@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +52,7 @@ func TestCluster(t *testing.T) {
 	story(t, c, "every node has the same rows", func(t *testing.T) { t.Log(verdict(t, c, w)) })
 	story(t, c, "the whole set starts again in another order", func(t *testing.T) {
 		before := c.WaitWhole(lab.Patience)
+		w.Stop() // what the last to stop has alone is another test's matter
 		for _, n := range c.Nodes {
 			if code := n.Stop(); code != 0 {
 				t.Errorf("the agent of %s ended with %d", n.Name, code)
@@ -168,8 +171,14 @@ func stopLeader(t *testing.T, c *lab.Cluster, w *traffic.Writer) {
 // killPostmaster kills the server under the agent, which is told by the kernel.
 func killPostmaster(t *testing.T, c *lab.Cluster, w *traffic.Writer) {
 	old := c.WaitWhole(lab.Patience)
-	began := time.Now()
+	pid, began := old.Postmaster(), time.Now()
+	down := lab.WatchExit(t, pid)
 	old.KillPostmaster()
+	<-down
+	lab.Eventually(t, lab.Patience, "there is a postmaster again", func(context.Context) (bool, string) {
+		now := old.Postmaster()
+		return now != 0 && now != pid, fmt.Sprint(now) // until then backends of the old one may still answer
+	})
 	w.WaitPast(t, lab.Patience, time.Now())
 	leader := c.WaitWhole(lab.Patience)
 	outage := w.Outage(began)

@@ -20,6 +20,9 @@ type Place struct {
 	Host     string // that it streams from
 }
 
+// lookLimit is how long one look may take that is repeated until it is liked.
+const lookLimit = 3 * time.Second
+
 // URL is a connection string for the superuser at these addresses.
 func URL(addresses string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword("postgres", SuperPassword), Host: addresses, Path: "/postgres"}
@@ -44,8 +47,8 @@ func (n *Node) connectFrom(ctx context.Context, from Network) (*pgx.Conn, error)
 
 // row runs a query on a connection that is kept, and reads its one row. A kept
 // connection can be that of a server that has died since: then a new one counts.
-func (n *Node) row(ctx context.Context, query string, into ...any) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+func (n *Node) row(ctx context.Context, limit time.Duration, query string, into ...any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	kept := n.conn != nil
 	err := n.rowOnce(ctx, query, into...)
@@ -82,7 +85,7 @@ func (n *Node) disconnect() {
 // Place asks the server.
 func (n *Node) Place(ctx context.Context) (Place, error) {
 	var p Place
-	err := n.row(ctx, `select pg_is_in_recovery(),
+	err := n.row(ctx, lookLimit, `select pg_is_in_recovery(),
 		case when pg_is_in_recovery() then coalesce((select received_tli from pg_stat_wal_receiver where status = 'streaming'), 0)
 		else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end,
 		coalesce((select slot_name from pg_stat_wal_receiver), ''), coalesce((select sender_host from pg_stat_wal_receiver), '')`,
@@ -104,7 +107,7 @@ func (n *Node) Timeline() int {
 func (n *Node) Value(query string) string {
 	n.t.Helper()
 	var text string
-	if err := n.row(n.t.Context(), "select ("+query+")::text", &text); err != nil {
+	if err := n.row(n.t.Context(), Patience, "select ("+query+")::text", &text); err != nil {
 		n.t.Fatal(err)
 	}
 	return text
@@ -139,7 +142,7 @@ func (c *Cluster) WaitReplayed(leader *Node) {
 		Eventually(c.t, Patience, n.Name+" has replayed "+end, func(ctx context.Context) (bool, string) {
 			var done bool
 			var at string
-			err := n.row(ctx, "select pg_last_wal_replay_lsn() >= '"+end+"'::pg_lsn, pg_last_wal_replay_lsn()::text", &done, &at)
+			err := n.row(ctx, lookLimit, "select pg_last_wal_replay_lsn() >= '"+end+"'::pg_lsn, pg_last_wal_replay_lsn()::text", &done, &at)
 			return err == nil && done, fmt.Sprint(at, " ", err)
 		})
 	}
