@@ -2,7 +2,6 @@ package permit
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 	"time"
 
@@ -55,9 +54,8 @@ func ParseElectorate(data []byte) (Electorate, bool) {
 	if json.Unmarshal(raw["members"], &members) == nil {
 		e.Members = names(members, e.Leader)
 	}
-	const longest = float64(math.MaxInt32) // 24 days; no permit is as long, and no sum overflows
-	if json.Unmarshal(raw["permit_ms"], &ms) == nil && ms >= 1 && ms <= longest {
-		e.Permit = time.Duration(ms) * time.Millisecond
+	if json.Unmarshal(raw["permit_ms"], &ms) == nil && ms >= 1 {
+		e.Permit = time.Duration(min(ms, float64(longestPermit.Milliseconds()))) * time.Millisecond
 	}
 	return e, e.Leader != ""
 }

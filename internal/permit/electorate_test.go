@@ -38,7 +38,7 @@ func TestTheKeyIsReadLeniently(t *testing.T) {
 			Electorate{Leader: "n1", Members: []string{"n2", "n3"}, Permit: 400 * time.Millisecond}, true},
 		{`{"leader":"n1","members":"n2","permit_ms":"soon","released":1}`, Electorate{Leader: "n1", Permit: Default}, true},
 		{`{"leader":"n1","permit_ms":-5}`, Electorate{Leader: "n1", Permit: Default}, true},
-		{`{"leader":"n1","permit_ms":1e300}`, Electorate{Leader: "n1", Permit: Default}, true},
+		{`{"leader":"n1","permit_ms":1e300}`, Electorate{Leader: "n1", Permit: longestPermit}, true},
 		{`{"members":["n2"]}`, Electorate{Members: []string{"n2"}, Permit: Default}, false},
 		{`[]`, Electorate{Permit: Default}, false},
 		{``, Electorate{Permit: Default}, false},

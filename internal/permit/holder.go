@@ -23,6 +23,7 @@ type Holder struct {
 	revision int64
 	sent     []write // puts of late, by this life or one before; see puts
 	ids      *ids
+	lastPut  boottime.Instant
 	awaited  int64 // the put whose answer is awaited; 0: none
 	// blind: puts of an earlier life of this agent may still be applied and are
 	// not known. Peers count for nothing until a put of this life has succeeded,

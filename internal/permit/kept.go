@@ -41,8 +41,15 @@ func (n *Node) Keep() (Kept, bool) {
 // With only the term in kept (what a guard without the rest knows, or a leader
 // key that Patroni's agent left to this one) nothing that peers say counts before
 // a put has succeeded.
+//
+// Without a deadline from a guard, a key that this node may have won without being
+// promoted gives no permit before the promises of its earlier life have ended (P4).
 func (n *Node) Adopt(kept Kept, permit boottime.Instant, now boottime.Instant) {
-	h := newHolder(n.me, won{term: kept.Term, electorate: kept.Electorate}, n.length, 0, now, n.ids, n.omitted)
+	var held boottime.Instant
+	if f := n.follower; permit == 0 && (!f.seen || f.view.governed()) {
+		held = f.Promised()
+	}
+	h := newHolder(n.me, won{term: kept.Term, electorate: kept.Electorate}, n.length, held, now, n.ids, n.omitted)
 	h.permit, h.revision = permit, kept.Revision
 	h.blind = kept.Revision == 0 && n.keeps(adoptWhole)
 	if kept.Revision > 0 && n.keeps(adoptWhole) {

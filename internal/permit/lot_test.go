@@ -42,7 +42,7 @@ func tell(t *testing.T, seed uint64, s setting, lines int) {
 }
 
 func TestS1AndProgressInRunsByLot(t *testing.T) {
-	n := seeds(t, 600)
+	n := seeds(t, 400)
 	var total world
 	worst := time.Duration(0)
 	for seed := range uint64(n) {
@@ -67,7 +67,7 @@ func TestS1AndProgressInRunsByLot(t *testing.T) {
 	t.Logf("%d runs of %v: %d takeovers, %d promotions, %d releases, %d adoptions, %d moves of the leader key; "+
 		"after the faults, a writer within permit + margin %+v", n, designed.faults, total.takeovers, total.promotions, total.releases,
 		total.adoptions, total.moves, worst.Round(time.Millisecond))
-	if total.promotions < 2*n || total.releases < n/4 || total.adoptions < n || total.moves < n {
+	if total.promotions < 2*n || total.releases < n/4 || total.adoptions < n || total.moves < n/2 {
 		t.Error("too little happened: the lots are drawn badly")
 	}
 }

@@ -247,6 +247,12 @@ func (w *world) tick(h *host, life int) {
 	if w.rnd.IntN(40) == 0 {
 		w.want(h)
 	}
+	if v := h.node.follower.view; v.Leader == h.name && !h.promoted && h.node.Released() && w.rnd.IntN(4) == 0 {
+		if _, leads := h.node.Leading(); !leads { // however it came to the key (P4)
+			h.node.Adopt(Kept{Term: v.Term}, 0, w.clock(h))
+			w.adoptions++
+		}
+	}
 	w.beat(h)
 	w.write(h)
 	if h.node.NeedRead() || w.rnd.IntN(10) == 0 {

@@ -16,8 +16,8 @@ var mutants = []struct {
 	{"P2: a restarted agent does not wait", startIsQuiet, 20},
 	{"P2: an acknowledgement does not begin the wait anew", ackIsQuiet | promiseHolds, 20},
 	{"P2: a change of the key does not begin the wait anew", changeIsQuiet, 20},
-	{"P3: transactions without an answer are forgotten", mayStillApply | promiseHolds, 300},
-	{"P4: a candidate acknowledges while its takeover may be applied", noAckWhileTaking | promiseHolds, 300},
+	{"P3: transactions without an answer are forgotten", mayStillApply | promiseHolds, 600},
+	{"P4: a candidate acknowledges while its takeover may be applied", noAckWhileTaking | promiseHolds, 600},
 	{"P5: puts do not compare the revision", compareRevision, 20},
 	{"P5: a member is added to the key before it has to acknowledge", demandThenPut, 1500},
 	{"P5: a member need not acknowledge while it is being removed", putThenRelease, 100},
@@ -32,7 +32,7 @@ var mutants = []struct {
 }
 
 // usual is how many runs a mutant may take when nobody asks for more.
-const usual = 300
+const usual = 600
 
 func TestTheModelNoticesEachRuleThatIsLeftOut(t *testing.T) {
 	for _, m := range mutants {

@@ -15,7 +15,6 @@ var allowed = map[string]string{
 	"encoding/json":               "the key's value",
 	"errors":                      "which answer an error is",
 	"maps":                        "keys, which are sorted",
-	"math":                        "bounds",
 	"slices":                      "pure",
 	"time":                        "for Duration",
 	"matriarch/internal/boottime": "for Instant",

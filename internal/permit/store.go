@@ -42,7 +42,8 @@ func (h *Holder) Overdue(now boottime.Instant) bool {
 		return false
 	}
 	length := h.usable()
-	return h.permit < now.Add(span(length)-length/3) || h.refused() || h.gone || h.revision < h.term || h.blind ||
+	behind := func(d time.Duration) bool { return h.permit < now.Add(span(length)-d) }
+	return behind(length/3) || behind(length/6) && h.refused() || h.gone || h.revision < h.term || h.blind ||
 		!h.next(now).Equal(h.known)
 }
 
@@ -84,7 +85,7 @@ func (h *Holder) Release(now boottime.Instant) Write {
 }
 
 func (h *Holder) write(e Electorate, ops []dcs.Op, moves bool, now boottime.Instant) Write {
-	h.awaited = h.ids.next()
+	h.awaited, h.lastPut = h.ids.next(), now
 	h.sent = slices.DeleteFunc(h.sent, func(p write) bool { return p.compared < h.revision && p.sent.Add(2*h.length) < now })
 	h.sent = append(h.sent, write{id: h.awaited, sent: now, compared: h.revision, electorate: e, leads: moves})
 	leader := dcs.Condition{Key: dcs.KeyLeader, Modified: h.term}
@@ -98,10 +99,15 @@ func (h *Holder) write(e Electorate, ops []dcs.Op, moves bool, now boottime.Inst
 	return Write{ID: h.awaited, Sent: now, Txn: txn}
 }
 
-// awaiting reports whether the newest put is under way: sent less than a quarter
-// of a permit ago, and without an answer.
+// awaiting reports whether it is too early for another put: the newest was sent
+// less than a quarter of a permit ago and has no answer, or less than a twelfth
+// ago, so that a store that fails at once is not flooded.
 func (h *Holder) awaiting(now boottime.Instant) bool {
-	return h.awaited != 0 && now < h.sent[len(h.sent)-1].sent.Add(h.length/4)
+	gap := h.length / 12
+	if h.awaited != 0 {
+		gap = h.length / 4
+	}
+	return h.lastPut != 0 && now < h.lastPut.Add(gap)
 }
 
 // next is the electorate as it should be.
