@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,11 +80,30 @@ func (n *node) end() {
 		_, err := os.Stat(n.o.Socket)
 		return errors.Is(err, fs.ErrNotExist) || n.dead(), "its socket is there"
 	})
+	n.sweep()
 	if n.t.Failed() {
 		n.t.Logf("guard's log:\n%s", n.read("log"))
 	}
 	n.o.Output.Close()
 	os.RemoveAll(n.dir)
+}
+
+// sweep ends what a server has left that lost its guard: a shell's children take no
+// notice when it gets the SIGQUIT.
+func (n *node) sweep() {
+	names, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		n.t.Error(err)
+	}
+	for _, name := range names {
+		environ, err := os.ReadFile(name + "/environ")
+		if err != nil || !slices.Contains(strings.Split(string(environ), "\x00"), "DIR="+n.dir) {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by now
+		}
+	}
 }
 
 func (n *node) dead() bool {

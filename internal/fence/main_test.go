@@ -1,8 +1,10 @@
 package fence
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // expectEnv says which protection the tests must find: without it, a freezer that
@@ -86,8 +89,8 @@ func runAs(dir string, uid, gid int, expect Protection) int {
 			fmt.Println("no cgroup to delegate, the freezer was not tested unprivileged:", err)
 			return 0
 		}
-		defer syscall.Rmdir(group.Name())
 		defer group.Close()
+		defer removeGroup(group.Name())
 		cmd.SysProcAttr.UseCgroupFD, cmd.SysProcAttr.CgroupFD = true, int(group.Fd())
 	}
 	if err := cmd.Run(); err != nil {
@@ -95,6 +98,29 @@ func runAs(dir string, uid, gid int, expect Protection) int {
 		return 1
 	}
 	return 0
+}
+
+// removeGroup waits for the last guard in it to end. One that was killed has left
+// its own cgroup behind, for the next guard to clear away.
+func removeGroup(dir string) {
+	left, err := filepath.Glob(filepath.Join(dir, "matriarch-guard-*"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	for _, child := range left {
+		_ = syscall.Rmdir(child) // one in use goes with its guard
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(patience)
+	for err := syscall.Rmdir(dir); err != nil; err = syscall.Rmdir(dir) {
+		select {
+		case <-tick.C:
+		case <-end:
+			fmt.Fprintf(os.Stderr, "remove %s: %v\n", dir, err)
+			return
+		}
+	}
 }
 
 // delegate makes a cgroup as systemd does for Delegate=yes.
@@ -117,6 +143,10 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer source.Close()
+	// A guard that a failed test has left may still run the last one.
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
 	if err != nil {
 		return err

@@ -77,12 +77,29 @@ func (f *signalFreezer) stopRunning() (int, error) {
 	}
 	running := 0
 	for _, p := range procs {
-		if !p.still() {
+		if !p.still() && !waitsForFork(p, procs) {
 			running++
 			f.scan.signal(p, syscall.SIGSTOP)
 		}
 	}
 	return running, nil
+}
+
+// waitsForFork is true of a process that is in vfork(2), as system(3) and
+// posix_spawn(3) use it: the kernel holds it (D) until its child runs another
+// program, and the child was stopped before it did. It would never be seen
+// stopped; it is as good as that until the child goes on, by when the signal that
+// waits for it counts. The child still has its parent's name.
+func waitsForFork(p proc, procs []proc) bool {
+	if p.state != 'D' {
+		return false
+	}
+	for _, child := range procs {
+		if child.parent == p.pid && child.still() && child.name == p.name {
+			return true
+		}
+	}
+	return false
 }
 
 // hold stops again whoever somebody else has continued.
@@ -114,8 +131,11 @@ func (f *signalFreezer) thaw() error {
 // way round, the kernel would continue those that the dead postmaster leaves
 // behind (SIGHUP and SIGCONT to a newly orphaned process group that has stopped
 // members), and with the parent gone nothing would tell whose they are.
+//
+// A process that is not seen stopped by now is killed all the same: it has the
+// signal to stop pending, so all that it can still do is in the kernel already.
 func (f *signalFreezer) kill() (bool, error) {
-	if frozen, err := f.freeze(); err != nil || !frozen {
+	if _, err := f.freeze(); err != nil {
 		return false, err
 	}
 	procs, err := f.everyone()

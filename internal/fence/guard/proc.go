@@ -11,6 +11,7 @@ import (
 type proc struct {
 	pid, parent int
 	state       byte
+	name        [16]byte // of the program, cut off
 }
 
 func (p proc) dead() bool { return p.state == 'Z' || p.state == 'X' }
@@ -29,11 +30,13 @@ func readProc(pid int, buffer *statBuffer) (proc, error) {
 		return proc{}, err
 	}
 	// The name may hold blanks and brackets: the last bracket closes it.
-	rest := text[bytes.LastIndexByte(text, ')')+1:]
-	if len(rest) < 5 {
+	begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	rest := text[end+1:]
+	if begin < 0 || end < begin || len(rest) < 5 {
 		return proc{}, failed("read the state of process "+strconv.Itoa(pid), syscall.EIO)
 	}
 	p := proc{pid: pid, state: rest[1]}
+	copy(p.name[:], text[begin+1:end])
 	for _, c := range rest[3:] {
 		if c < '0' || c > '9' {
 			break
