@@ -25,6 +25,7 @@ type Follower struct {
 
 	wait     boottime.Instant // the quiet period lasts until here (P2)
 	promised boottime.Instant // the promises to leaders last until here (P4)
+	born     boottime.Instant // and those of the agent's earlier life until here
 	to       int64            // newest term that was promised to
 	longest  time.Duration    // the longest permit in the key's and leaders' words since the start
 
@@ -41,10 +42,9 @@ func newFollower(me string, term int64, now boottime.Instant, i *ids, o omitted)
 	f := &Follower{me: me, term: term, omitted: o, ids: i}
 	f.informed = term > 0 || !f.keeps(termsOutlive)
 	if f.keeps(startIsQuiet) {
-		// What was acknowledged before is forgotten. The key will tell how long a
-		// permit can be; the first sight of it counts as a change.
-		f.wait = now.Add(quiet(Default))
-		f.promised = f.wait
+		// What was acknowledged before is forgotten. The first sight of the key will
+		// tell for how long that can bind.
+		f.born = now.Add(quiet(Default))
 	}
 	return f
 }
@@ -64,7 +64,7 @@ func (f *Follower) See(v View, now boottime.Instant) {
 	}
 	f.longest = max(f.longest, v.Electorate.Permit)
 	if first && f.keeps(startIsQuiet) {
-		f.promised = later(f.promised, now.Add(quiet(f.length())))
+		f.born = now.Add(quiet(f.length()))
 	}
 	if first && f.keeps(startIsQuiet) || !first && f.keeps(changeIsQuiet) {
 		f.quieten(now)
@@ -164,7 +164,7 @@ func (f *Follower) Promised() boottime.Instant {
 	if f.released() && f.view.Revision > f.to {
 		return 0 // the leader that was promised to has given up, and said so
 	}
-	return f.promised
+	return later(f.promised, f.born)
 }
 
 // released reports whether the newest known electorate has been given up, so that

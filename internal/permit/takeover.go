@@ -95,7 +95,7 @@ func (f *Follower) Answered(id int64, answer Answer, revision int64, now boottim
 	}
 	f.See(View{At: max(f.view.At, revision), Leader: f.me, Term: revision, Electorate: w.electorate, Revision: revision}, now)
 	if w.free && f.to < w.compared {
-		f.promised = 0 // nobody but the one who gave up was promised to
+		f.promised, f.born = 0, 0 // nobody but the one who gave up was promised to
 	}
 	return won{term: revision, electorate: w.electorate, sent: w.sent}, true
 }
