@@ -37,7 +37,9 @@ type Holder struct {
 	permit  boottime.Instant
 	started boottime.Instant
 	held    boottime.Instant // nothing is extended before: a promise to another leader (P4)
-	over    bool
+	over    bool             // nothing is extended any more
+
+	overtaken bool // by another leader: there is nothing left to release
 
 	wanted []string // who should be in the electorate
 	peers  map[string]*peer
@@ -171,7 +173,7 @@ func (h *Holder) Beat(here Position, now boottime.Instant) (Heartbeat, []string)
 func (h *Holder) Acked(ack Ack, now boottime.Instant) {
 	if ack.Term > h.term {
 		if ack.Leader != h.me && ack.Leader != "" {
-			h.over = true
+			h.Overtaken()
 		}
 		h.stale = true
 	}
@@ -221,7 +223,7 @@ func (h *Holder) extendByPeers(now boottime.Instant) {
 }
 
 // Overtaken ends the term: another leader is known.
-func (h *Holder) Overtaken() { h.over = true }
+func (h *Holder) Overtaken() { h.over, h.overtaken = true, true }
 
 // Over reports that the term has ended, as far as this node knows.
 func (h *Holder) Over() bool { return h.over }

@@ -204,7 +204,8 @@ func (n *Node) Release(now boottime.Instant) (Write, bool) {
 // Released reports that the store has confirmed the release, or holds another
 // leader.
 func (n *Node) Released() bool {
-	return n.leaving == nil || n.leaving.known.Released || n.follower.term > n.leaving.term
+	l := n.leaving
+	return l == nil || l.known.Released || l.overtaken || n.follower.term > l.term
 }
 
 // Permit is the instant by which this node's server must have stopped taking

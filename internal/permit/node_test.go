@@ -135,6 +135,21 @@ func TestAReleaseWithoutAnAnswerIsRepeated(t *testing.T) {
 	}
 }
 
+func TestAReleaseIsNotRepeatedUnderAnotherLeader(t *testing.T) { // found by lot, run 3077
+	s := newStory(t, 0)
+	s.begin("B", "C")
+	s.host("A").promoted = false
+	w, _ := s.host("A").node.Release(s.clockOf("A")) // lost on its way
+	s.told("A", w, Unknown, 0)
+	s.at(2300)
+	s.takesOver("B")
+	s.store.remove(dcs.KeyLeader) // B's lease ends; B is carried by C
+	s.watch("A")
+	if w, ok := s.puts("A"); ok {
+		t.Errorf("A releases what B holds: %+v", w.Txn)
+	}
+}
+
 func TestALateAnswerDoesNotBringBackATermThatWasGivenUp(t *testing.T) { // found by lot, run 534
 	s := newStory(t, 0)
 	s.at(1100)

@@ -17,13 +17,16 @@ func (h *Holder) See(v View) {
 	h.gone = v.Leader == ""
 	switch {
 	case v.Leader != "" && v.Leader != h.me:
-		h.over = true
+		h.Overtaken()
 	case v.Leader == h.me:
 		h.term = max(h.term, v.Term) // moved to a new lease
 	}
 	switch {
 	case v.Revision > h.revision:
-		if v.Revision > h.term && v.Electorate.Leader != h.me || v.Electorate.Released && v.Revision > h.term {
+		switch after := v.Revision > h.term; {
+		case after && v.Electorate.Leader != h.me: // though its leader key may be gone again
+			h.Overtaken()
+		case after && v.Electorate.Released:
 			h.over = true
 		}
 		h.know(v.Electorate, v.Revision)
