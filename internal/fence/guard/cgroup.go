@@ -3,9 +3,7 @@ package guard
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -37,7 +35,7 @@ func newCgroup(serial int) (*cgroup, error) {
 	}
 	err = errNoCgroup
 	// Where the agent sits in a part of what was delegated, the part above is ours.
-	for dir := own; strings.HasPrefix(dir, top); dir = filepath.Dir(dir) {
+	for dir := own; hasPrefix(dir, top); dir = above(dir) {
 		var c *cgroup
 		if c, err = makeCgroup(dir, serial); err == nil {
 			return c, nil
@@ -48,7 +46,7 @@ func newCgroup(serial int) (*cgroup, error) {
 
 func makeCgroup(parent string, serial int) (*cgroup, error) {
 	clearLeft(parent)
-	dir := filepath.Join(parent, Name+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(serial))
+	dir := parent + "/" + Name + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(serial)
 	if err := syscall.Mkdir(dir, 0o755); err != nil && err != syscall.EEXIST {
 		return nil, failed("make cgroup "+dir, err)
 	}
@@ -160,7 +158,7 @@ func (c *cgroup) members() []int {
 		return nil
 	}
 	var pids []int
-	for line := range strings.FieldsSeq(string(text)) {
+	for _, line := range words(string(text)) {
 		if pid, err := strconv.Atoi(line); err == nil && pid > 0 {
 			pids = append(pids, pid)
 		}
@@ -173,7 +171,7 @@ func (c *cgroup) says(wanted string) (bool, error) {
 	if err != nil {
 		return false, failed("read "+c.file("cgroup.events"), err)
 	}
-	for line := range strings.SplitSeq(string(c.buffer[:n]), "\n") {
+	for _, line := range lines(string(c.buffer[:n])) {
 		if line == wanted {
 			return true, nil
 		}
@@ -189,14 +187,14 @@ func clearLeft(parent string) {
 		return
 	}
 	for _, entry := range entries {
-		rest, ours := strings.CutPrefix(entry.Name(), Name+"-")
+		rest, ours := cutPrefix(entry.Name(), Name+"-")
 		if !ours {
 			continue
 		}
-		pid, _, _ := strings.Cut(rest, "-")
+		pid, _, _ := cut(rest, "-")
 		// One that lives may be just about to put a server into its own.
 		if _, err := os.Stat("/proc/" + pid); err != nil {
-			_ = syscall.Rmdir(filepath.Join(parent, entry.Name()))
+			_ = syscall.Rmdir(parent + "/" + entry.Name())
 		}
 	}
 }
@@ -216,8 +214,8 @@ func cgroupOf(pid string) (dir, top string, err error) {
 		return "", "", failed("find cgroups", err)
 	}
 	path, found := "", false
-	for line := range strings.SplitSeq(string(membership), "\n") {
-		if rest, ok := strings.CutPrefix(line, "0::"); ok {
+	for _, line := range lines(string(membership)) {
+		if rest, ok := cutPrefix(line, "0::"); ok {
 			path, found = rest, true
 		}
 	}
@@ -225,20 +223,26 @@ func cgroupOf(pid string) (dir, top string, err error) {
 	if !found || top == "" {
 		return "", "", errNoCgroup
 	}
-	within, ok := strings.CutPrefix(path, strings.TrimSuffix(root, "/"))
-	if !ok || strings.Contains(path, "/..") { // outside of our cgroup namespace
+	if root == "/" {
+		root = ""
+	}
+	within, ok := cutPrefix(path, root)
+	if !ok || contains(path, "/..") || within != "" && within[0] != '/' { // outside of our cgroup namespace
 		return "", "", errNoCgroup
 	}
-	return filepath.Join(top, within), top, nil
+	if within == "/" {
+		within = ""
+	}
+	return top + within, top, nil
 }
 
 // unifiedMount finds the mount of cgroup2 in /proc/self/mountinfo (proc(5)): which
 // part of the hierarchy is mounted, and where.
 func unifiedMount(mounts string) (root, point string) {
-	for line := range strings.SplitSeq(mounts, "\n") {
-		before, after, found := strings.Cut(line, " - ")
-		fields := strings.Fields(before)
-		if found && len(fields) >= 5 && strings.HasPrefix(after, "cgroup2 ") {
+	for _, line := range lines(mounts) {
+		before, after, found := cut(line, " - ")
+		fields := words(before)
+		if found && len(fields) >= 5 && hasPrefix(after, "cgroup2 ") {
 			return fields[3], fields[4]
 		}
 	}

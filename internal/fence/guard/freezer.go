@@ -5,6 +5,13 @@ import (
 	"syscall"
 )
 
+// The timer fires 0.1 to 0.2 ms after the deadline. 100 waiting processes are then
+// seen frozen by a cgroup after 0.9 to 1.4 ms, 100 that all want the processor after
+// 1.7 to 5 ms; by signals after 7 and 31 ms (two cores, load 10 to 18 from
+// elsewhere: BenchmarkFreeze). Being seen is later than being stopped: who is
+// preempted is in neither way let back to its own code, but shows it only when it
+// gets the processor again.
+
 // freezer stops and ends all processes of one server. Freeze and kill are steps:
 // each does what can be done now and says whether all is done, so that the guard
 // hears the agent in between.

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"syscall"
@@ -92,7 +91,7 @@ func (l *link) receive() ([]string, error) {
 		l.takeFiles(ancillary[:oob])
 		l.in = append(l.in, buffer[:n]...)
 		for {
-			end := bytes.IndexByte(l.in, '\n')
+			end := firstByte(l.in, '\n')
 			if end < 0 {
 				break
 			}

@@ -3,7 +3,6 @@ package guard
 import (
 	"errors"
 	"strconv"
-	"strings"
 )
 
 // A message is one line: a verb, then fields key=value, the value quoted as in Go
@@ -103,19 +102,21 @@ var errLine = errors.New("not a message of the guard's protocol")
 
 // ParseMessage reads one line, with or without its end.
 func ParseMessage(line string) (Message, error) {
-	line = strings.TrimSuffix(line, "\n")
-	verb, rest, _ := strings.Cut(line, " ")
+	if n := len(line); n > 0 && line[n-1] == '\n' {
+		line = line[:n-1]
+	}
+	verb, rest, _ := cut(line, " ")
 	m := Message{Verb: verb}
-	if verb == "" || strings.ContainsRune(verb, '=') {
+	if verb == "" || contains(verb, "=") {
 		return Message{}, errLine
 	}
 	for rest != "" {
-		key, after, found := strings.Cut(rest, "=")
-		if !found || key == "" || strings.ContainsAny(key, " \"") {
+		key, after, found := cut(rest, "=")
+		if !found || key == "" || contains(key, " ") || contains(key, `"`) {
 			return Message{}, errLine
 		}
 		var value string
-		if strings.HasPrefix(after, `"`) {
+		if hasPrefix(after, `"`) {
 			quoted, err := strconv.QuotedPrefix(after)
 			if err != nil {
 				return Message{}, errLine
@@ -127,9 +128,9 @@ func ParseMessage(line string) (Message, error) {
 			if after != "" && after[0] != ' ' {
 				return Message{}, errLine
 			}
-			rest = strings.TrimPrefix(after, " ")
+			rest, _ = cutPrefix(after, " ")
 		} else {
-			value, rest, _ = strings.Cut(after, " ")
+			value, rest, _ = cut(after, " ")
 		}
 		m.Fields = append(m.Fields, Field{key, value})
 	}

@@ -3,7 +3,6 @@ package guard
 import (
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -26,7 +25,7 @@ func (o *standingOrders) claim() {
 	o.claimMemory()
 	var buffer [16]byte
 	if text, err := readSmall("/proc/self/oom_score_adj", buffer[:]); err == nil {
-		o.oomBefore = strings.TrimSpace(string(text))
+		o.oomBefore = word(string(text))
 		o.oom = o.setOOM(oomNever) == nil
 	}
 	// The kernel answers 20 less the nice value, so that it is never negative.
@@ -71,9 +70,9 @@ func effectiveCapability(number uint) bool {
 	if err != nil {
 		return false
 	}
-	for line := range strings.SplitSeq(string(text), "\n") {
-		if mask, ok := strings.CutPrefix(line, "CapEff:\t"); ok {
-			bits, err := strconv.ParseUint(strings.TrimSpace(mask), 16, 64)
+	for _, line := range lines(string(text)) {
+		if mask, ok := cutPrefix(line, "CapEff:\t"); ok {
+			bits, err := strconv.ParseUint(word(mask), 16, 64)
 			return err == nil && bits&(1<<number) != 0
 		}
 	}
@@ -90,14 +89,14 @@ func dropProgram() {
 		return
 	}
 	var start, end uint64
-	for line := range strings.SplitSeq(string(maps), "\n") {
-		fields := strings.Fields(line)
+	for _, line := range lines(string(maps)) {
+		fields := words(line)
 		switch {
-		case len(fields) == 6 && strings.HasPrefix(fields[5], "/") && fields[1][1] != 'w':
-			from, to, _ := strings.Cut(fields[0], "-")
+		case len(fields) == 6 && hasPrefix(fields[5], "/") && fields[1][1] != 'w':
+			from, to, _ := cut(fields[0], "-")
 			start, _ = strconv.ParseUint(from, 16, 64)
 			end, _ = strconv.ParseUint(to, 16, 64)
-		case len(fields) >= 5 && !strings.HasSuffix(fields[0], ":"):
+		case len(fields) >= 5 && fields[0][len(fields[0])-1] != ':':
 			start, end = 0, 0
 		case len(fields) == 3 && fields[0] == "Anonymous:":
 			if fields[1] == "0" && start < end {

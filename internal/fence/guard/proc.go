@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"bytes"
 	"os"
 	"strconv"
 	"syscall"
@@ -30,7 +29,7 @@ func readProc(pid int, buffer *statBuffer) (proc, error) {
 		return proc{}, err
 	}
 	// The name may hold blanks and brackets: the last bracket closes it.
-	begin, end := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
+	begin, end := firstByte(text, '('), lastByte(text, ')')
 	rest := text[end+1:]
 	if begin < 0 || end < begin || len(rest) < 5 {
 		return proc{}, failed("read the state of process "+strconv.Itoa(pid), syscall.EIO)
@@ -126,8 +125,8 @@ func (s *scanner) children(pid int) []int {
 		return nil
 	}
 	var pids []int
-	for field := range bytes.FieldsSeq(text) {
-		if child, err := strconv.Atoi(string(field)); err == nil {
+	for _, field := range words(string(text)) {
+		if child, err := strconv.Atoi(field); err == nil {
 			pids = append(pids, child)
 		}
 	}

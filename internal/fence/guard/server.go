@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 )
 
@@ -126,7 +125,7 @@ func adopt(pid int, scan *scanner) (s *server, frozen bool, err error) {
 	s = &server{pid: pid, pidfd: pidfd, program: executable(pid), directory: workingDirectory(pid)}
 	s.freeze = newSignalFreezer(scan, pid, pidfd, false)
 	frozen = p.still()
-	if dir, _, err := cgroupOf(strconv.Itoa(pid)); err == nil && strings.Contains(dir, "/"+Name+"-") {
+	if dir, _, err := cgroupOf(strconv.Itoa(pid)); err == nil && contains(dir, "/"+Name+"-") {
 		if group, err := openCgroup(dir); err == nil {
 			group.made = true // its maker is gone
 			s.freeze = group
