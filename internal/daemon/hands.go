@@ -172,9 +172,9 @@ func (h *hands) finish(j *job, err error) {
 	h.last = ha.Finished{
 		Count: h.last.Count + 1, Work: j.work, Purpose: j.purpose, Failed: err != nil,
 		Shutdown: j.shutdown, Optime: j.optime,
-		// A rewind that could not reach its source is tried again; one that was
-		// refused, or broke off, would end the same way.
-		Hopeless: j.work == ha.Rewinding && err != nil && !errors.Is(err, postgres.ErrSourceUnusable) && !errors.Is(err, context.Canceled),
+		// A rewind that was refused would be refused again; after any other failure
+		// it is tried again, or the marker in its way says that it broke off.
+		Hopeless: j.work == ha.Rewinding && errors.Is(err, postgres.ErrRewindRefused),
 	}
 	h.lastAt, h.job = h.now(), nil
 	h.look.forget()

@@ -36,7 +36,7 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 			if err := h.keeper.arm(ctx); err != nil {
 				return err
 			}
-			return h.pg.Promote(ctx)
+			return h.pg.Promote(ctx, a.Above)
 		}
 	case ha.Stop:
 		j.work, j.purpose = ha.StoppingServer, a.For

@@ -20,7 +20,7 @@ func lead(o Observation) Plan {
 		if f.Requested() && !s.Pause {
 			actions = append(actions, ClearFailover{Modified: f.Modified}) // B-063
 		}
-		return do(Promotion, append(actions, Promote{})...)
+		return do(Promotion, append(actions, Promote{Above: o.newestTimeline()})...)
 	case f.Requested():
 		if plan, ok := request(o); ok {
 			return plan
@@ -29,6 +29,30 @@ func lead(o Observation) Plan {
 	plan := wait(Leading, s.LoopWait)
 	plan.Do = o.leaderRecords()
 	return keepSlots(o, plan)
+}
+
+// timelinesMissed is how many numbers a promotion may pass over. More is not a
+// cluster's history but garbage in the store.
+const timelinesMissed = 100
+
+// newestTimeline is the highest number that is known to have been given to a
+// timeline of this cluster; 0 if this server is on it. PostgreSQL takes the next
+// number of which its own disk knows nothing. A standby that missed a whole reign
+// would give that reign's number to its own timeline, and nothing could tell the
+// two logs apart afterwards (S3).
+func (o Observation) newestTimeline() wal.Timeline {
+	own := o.Server.End.Timeline
+	newest := max(o.Store.View.Timeline(), o.Log.History.Timeline)
+	for _, m := range o.Store.View.Members {
+		newest = max(newest, m.Timeline)
+	}
+	for _, p := range o.Peers.Answers {
+		newest = max(newest, p.End.Timeline)
+	}
+	if newest <= own || newest-own > timelinesMissed {
+		return 0
+	}
+	return newest
 }
 
 // leaderRecords are the writes of a settled leader: the identity and the

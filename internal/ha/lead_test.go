@@ -19,6 +19,15 @@ func elected() Observation {
 func TestTheElectedIsPromoted(t *testing.T) {
 	decided(t, elected, []decision{
 		{"B-279: a standby with the key is promoted", nil, do(Promotion, Promote{})},
+		{"S3: it does not take a number that another's timeline has", func(o *Observation) {
+			o.Store.View.Members[0].Timeline = 5
+		}, do(Promotion, Promote{Above: 5})},
+		{"S3: nor one that the history tells of", func(o *Observation) {
+			o.Store.View.History.Lines = append(o.Store.View.History.Lines, cluster.HistoryLine{Timeline: 6, LSN: flushed})
+		}, do(Promotion, Promote{Above: 7})},
+		{"a number that no cluster can have is garbage", func(o *Observation) {
+			o.Store.View.Members[0].Timeline = 4_000_000_000
+		}, do(Promotion, Promote{})},
 		{"B-063: and clears the request that it fulfils", requested("n1", "n2"), do(Promotion, ClearFailover{Modified: 8}, Promote{})},
 		{"S1: not on a lease that is about to end", grip(loop), wait(NoLease, soon)},
 		{"S1: nor while the key hangs on another life's lease", func(o *Observation) { o.Store.LeaseID = 99 }, do(LeaseMoved, Reclaim{})},

@@ -146,8 +146,9 @@ type (
 	// StartStandby starts the server in recovery.
 	StartStandby struct{ Upstream Upstream }
 
-	// Promote ends recovery and begins a new timeline.
-	Promote struct{}
+	// Promote ends recovery and begins a new timeline, with a number beyond Above
+	// (0: the next one).
+	Promote struct{ Above wal.Timeline }
 
 	// Stop stops the server. With Within set, it is killed when it takes longer.
 	Stop struct {

@@ -28,7 +28,7 @@ func TestCloneStreamPromoteRewind(t *testing.T) {
 	}
 
 	n1.must(n1.KillAll(within(t)))
-	n2.must(n2.Promote(within(t)))
+	n2.must(n2.Promote(within(t), 0))
 	if st := n2.Status(within(t)); st.InRecovery || st.Timeline != 2 {
 		t.Fatalf("after the promotion: %+v", st)
 	}
@@ -146,7 +146,7 @@ func TestInterruptedBaseBackupIsNeverStarted(t *testing.T) {
 func TestInterruptedRewindIsNeverStarted(t *testing.T) {
 	n1 := newPrimary(t, "n1")
 	n2 := newStandby(t, "n2", n1)
-	n2.must(n2.Promote(within(t)))
+	n2.must(n2.Promote(within(t), 0))
 	n1.sql("create table lost as select generate_series(1, 1000)")
 	if err := n1.Rewind(within(t), n2.self, nil); !errors.Is(err, ErrRunning) {
 		t.Fatalf("rewind of a running server: %v", err)

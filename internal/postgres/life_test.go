@@ -175,5 +175,5 @@ func TestReloadAndPromoteRightAfterTheStart(t *testing.T) {
 	}
 	n2.must(n2.Stop(within(t), StopOptions{Mode: Fast}))
 	n2.must(n2.StartStandby(within(t), n1.self))
-	n2.must(n2.Promote(within(t)))
+	n2.must(n2.Promote(within(t), 0))
 }

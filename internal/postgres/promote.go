@@ -1,12 +1,16 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"matriarch/internal/durable"
+	"matriarch/internal/wal"
 )
 
 // promotePoll is how often we look whether recovery is over. A promotion takes
@@ -17,7 +21,8 @@ const promotePoll = 2 * time.Millisecond
 // Promote.
 const promoteAgain = 25 * time.Millisecond
 
-// Promote ends recovery and returns when the server takes writes.
+// Promote ends recovery and returns when the server takes writes. The number of
+// its new timeline is beyond above.
 //
 // It does what pg_ctl promote and pg_promote() do, a file and a signal to the
 // postmaster, and so needs neither a fork nor a connection that may be stuck.
@@ -29,7 +34,40 @@ const promoteAgain = 25 * time.Millisecond
 // wal_retrieve_retry_interval on the latch that it has reset already
 // (xlogrecovery.c, WaitForWALToBecomeAvailable). Another request sets the latch
 // again. What was measured is said at TestPromotionNeverSleeps.
-func (s *Server) Promote(ctx context.Context) error { return s.promote(ctx, promoteAgain) }
+func (s *Server) Promote(ctx context.Context, above wal.Timeline) error {
+	if err := s.passOver(ctx, above); err != nil {
+		return fmt.Errorf("promote: %w", err)
+	}
+	return s.promote(ctx, promoteAgain)
+}
+
+// passOver makes PostgreSQL skip the numbers of timelines that others have used
+// and that this server knows nothing of. It takes the first number for which there
+// is no history file (timeline.c, findNewestTimeLine), so a file without a line is
+// put there for each. To a standby such a file is that of a timeline which is not
+// its child, and is let lie (xlogrecovery.c, rescanLatestTimeLine).
+func (s *Server) passOver(ctx context.Context, above wal.Timeline) error {
+	if above == 0 {
+		return nil
+	}
+	status := s.Status(ctx)
+	if !status.Answering || status.Timeline == 0 {
+		return fmt.Errorf("pass over timelines to %d: the server does not say on which one it is: %w", above, cmp.Or(status.Err, ErrNotRunning))
+	}
+	cfg := s.cfg()
+	for timeline := status.Timeline + 1; timeline <= above; timeline++ {
+		path := cfg.data("pg_wal", fmt.Sprintf("%08X.history", uint32(timeline)))
+		if _, err := os.Stat(path); err == nil {
+			continue
+		}
+		text := fmt.Sprintf("# timeline %d was another server's, and this one has nothing of it\n", timeline)
+		if err := durable.WriteFile(path, []byte(text), fileMode(cfg, path)); err != nil {
+			return fmt.Errorf("pass over timeline %d: %w", timeline, err)
+		}
+		s.log.Info("timeline passed over", "timeline", timeline)
+	}
+	return nil
+}
 
 func (s *Server) promote(ctx context.Context, again time.Duration) error {
 	began := s.clock()

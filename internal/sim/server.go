@@ -68,7 +68,7 @@ func (s *server) Observe(context.Context) ha.Server {
 	}
 	out.Directory = ha.Data
 	out.CheckpointTimeline = s.disk.checkpoint
-	out.End = s.disk.point()
+	out.End, out.History = s.disk.point(), s.disk.history
 	if !s.running {
 		out.WasPrimary, out.Clean = !s.disk.standby, s.disk.clean
 		if out.WasPrimary && out.Clean {
@@ -78,7 +78,7 @@ func (s *server) Observe(context.Context) ha.Server {
 	}
 	out.Answering, out.Slots = true, slices.Clone(s.disk.slots)
 	if s.primary {
-		out.Role, out.History, out.HistoryTime = ha.Primary, s.disk.history, "2030-01-01T00:00:00+00:00"
+		out.Role, out.HistoryTime = ha.Primary, "2030-01-01T00:00:00+00:00"
 		return out
 	}
 	out.Role, out.Received, out.Replayed = ha.Standby, s.disk.end, s.disk.end
@@ -216,7 +216,7 @@ func (s *server) complete(job ha.Action) bool {
 		s.disk.standby, s.disk.upstream = true, j.Upstream
 		s.running, s.primary = true, false
 	case ha.Promote:
-		return s.promote()
+		return s.promote(j.Above)
 	case ha.Stop:
 		s.stop(j.Mode)
 	}
@@ -232,13 +232,13 @@ func (s *server) replicate(from ha.Upstream) bool {
 	return true
 }
 
-func (s *server) promote() bool {
+func (s *server) promote(above wal.Timeline) bool {
 	if !s.running || s.primary {
 		return s.primary
 	}
 	h := &s.disk.history
 	h.Switches = append(slices.Clone(h.Switches), wal.Switch{Timeline: h.Timeline, LSN: s.disk.end})
-	h.Timeline = s.world.newTimeline(h.Timeline)
+	h.Timeline = max(h.Timeline, above) + 1
 	s.primary, s.disk.standby = true, false
 	return true
 }

@@ -16,7 +16,6 @@ import (
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs/memory"
 	"matriarch/internal/ha"
-	"matriarch/internal/wal"
 )
 
 // tick is the step of virtual time.
@@ -83,17 +82,6 @@ func (w *World) serverAt(_, name string) *server {
 		}
 	}
 	return nil
-}
-
-// newTimeline is the number that a promotion gives. PostgreSQL takes the next one
-// of which its own disk and the archive know nothing; with a shared archive no
-// number is given twice.
-func (w *World) newTimeline(from wal.Timeline) wal.Timeline {
-	newest := from
-	for _, n := range w.nodes {
-		newest = max(newest, n.server.disk.history.Timeline)
-	}
-	return newest + 1
 }
 
 // Start starts the node's agent.
