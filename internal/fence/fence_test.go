@@ -216,7 +216,8 @@ func TestAForkThatWaitsForItsChildIsFrozen(t *testing.T) {
 
 func TestWhatOutlivesThePostmasterIsEnded(t *testing.T) {
 	n := newNode(t, time.Minute)
-	n.shell(`(while :; do echo >> "$DIR/written"; done) & sleep 1000 & until [ -s "$DIR/written" ]; do :; done; kill -9 $$`, true, time.Minute)
+	n.shell(`(while :; do echo >> "$DIR/written"; done) & sleep 1000 & s=$!
+until [ -s "$DIR/written" ] && read -r c < /proc/$s/comm && [ "$c" = sleep ]; do :; done; kill -9 $$`, true, time.Minute)
 	e := n.event(Exited)
 	if !strings.Contains(e.Exit.How, "signal 9") {
 		t.Errorf("ended by %q", e.Exit.How)
