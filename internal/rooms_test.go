@@ -74,7 +74,7 @@ var outside = []struct {
 	{"golang.org/x/term", "ctl cmd demo", "terminals are for people"},
 	{"go.yaml.in/yaml/", "config ctl", "patroni.yml ends in config; ctl prints and edits YAML"},
 	{"github.com/coreos/go-systemd/", "daemon", "the service manager is told by who starts and stops"},
-	{"golang.org/x/sys/", "boottime durable fence postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},
+	{"golang.org/x/sys/", "durable fence postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},
 }
 
 func TestEachRoomImportsOnlyWhatItMay(t *testing.T) {

@@ -7,9 +7,9 @@
 package boottime
 
 import (
+	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"unsafe"
 )
 
 // Instant is a moment on CLOCK_BOOTTIME (clock_gettime(2)), in nanoseconds since
@@ -17,15 +17,25 @@ import (
 // other.
 type Instant int64
 
-// Now reads the clock.
-func Now() Instant {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		// Linux has had it since 2.6.39; without it no deadline can be trusted.
-		panic("read CLOCK_BOOTTIME: " + err.Error())
+// The clocks of clock_gettime(2), by their numbers in linux/time.h.
+const (
+	clockMonotonic = 1
+	clockBoottime  = 7
+)
+
+// read asks the kernel directly: golang.org/x/sys would bring reflect along, and
+// with it much that must not be initialised in the guard's process.
+func read(clock uintptr) time.Duration {
+	var ts syscall.Timespec
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOCK_GETTIME, clock, uintptr(unsafe.Pointer(&ts)), 0); errno != 0 {
+		// Linux has had both since 2.6.39; without them no deadline can be trusted.
+		panic("read the clock: " + errno.Error())
 	}
-	return Instant(ts.Nano())
+	return time.Duration(ts.Nano())
 }
+
+// Now reads the clock.
+func Now() Instant { return Instant(read(clockBoottime)) }
 
 // Add returns the instant d later.
 func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
@@ -52,10 +62,4 @@ func (c Clock) Instant(t time.Time) Instant { return c.at.Add(t.Sub(c.wall)) }
 
 // Monotonic is CLOCK_MONOTONIC, which stands still in suspend. Only systemd's
 // notifications ask for it (sd_notify(3)).
-func Monotonic() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic("read CLOCK_MONOTONIC: " + err.Error())
-	}
-	return time.Duration(ts.Nano())
-}
+func Monotonic() time.Duration { return read(clockMonotonic) }
