@@ -58,6 +58,9 @@ func roundOfTen(t *testing.T, c *lab.Cluster, w *traffic.Writer) {
 	before := lost(t, c, w)
 	for i, b := range round {
 		old := c.WaitWhole(lab.Patience)
+		// Longer than the answers of the last race count: a crash that is judged by
+		// them may be restarted in place.
+		w.WaitPast(t, lab.Patience, time.Now().Add(1500*time.Millisecond))
 		began := time.Now()
 		b.deal(t, c, old)
 		leader := c.WaitPrimary(leaseLimit, old)
