@@ -195,6 +195,9 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	for _, fault := range a.memory.newFaults(o.Store.View.Faults) {
 		a.log.Warn("the store holds a value that cannot be read", "fault", fault)
 	}
+	if plan.Why == ha.StoreAway && o.Memory.Awake < time.Second {
+		return // the watch that has just been opened speaks in a moment
+	}
 	if !a.memory.newReason(plan.Why) {
 		return
 	}

@@ -91,7 +91,7 @@ func TestTheAgentEnds(t *testing.T) {
 			o.Store.View.Members, o.Store.LeaseID = o.Store.View.Members[1:], leaseID
 		}), after(AgentEnded, loop, PutMember{cluster.Member{
 			Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4",
-			State: cluster.StateStopped, Role: cluster.RoleReplica, Tags: cluster.Tags{},
+			State: cluster.StateStopped, Role: cluster.RolePrimary, Tags: cluster.Tags{},
 		}}, Quit{})},
 		{"and waits for no store that is away", both(stop, gone, storeAway, leaseOverdue), after(AgentEnded, soon, Quit{})},
 		{"one that answers gets its lease renewed for the last word", both(stop, gone, leaseOverdue), after(AgentEnded, soon, Renew{}, Quit{})},

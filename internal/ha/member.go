@@ -74,6 +74,8 @@ func (o Observation) Role() cluster.Role {
 		return cluster.RolePrimary
 	case !o.Server.Running && o.Leadership() == Ours && o.Server.WasPrimary:
 		return cluster.RolePrimary
+	case !o.Server.Running && o.Last.Work == StoppingServer && o.Last.Purpose == ForAgentEnd && o.Server.WasPrimary:
+		return cluster.RolePrimary // its last word, in Patroni too (compat/dcs.md §6)
 	case !o.Server.Running && o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver:
 		return cluster.RoleDemoted
 	default:

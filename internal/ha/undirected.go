@@ -7,6 +7,8 @@ import "matriarch/internal/cluster"
 func undirected(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
+	case o.Server.Running && o.Server.Unfinished == Bootstrapping: // left by an agent that was killed in it
+		return do(CreationFailed, KillServer{})
 	case o.Server.Running: // the directory went away under the server, or was never whole
 		return do(HalfWritten, KillServer{})
 	case o.Leadership() == Ours:
