@@ -138,10 +138,6 @@ func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
 func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
 	ctx, cancel := context.WithTimeout(ctx, patience(o))
 	defer cancel()
-	if _, ok := action.(ha.Reread); ok {
-		_, err := a.cfg.Store.Read(ctx)
-		return err
-	}
 	txn := transaction(o, action)
 	_, err := a.cfg.Store.Commit(ctx, txn)
 	if err != nil {

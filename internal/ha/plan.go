@@ -69,9 +69,6 @@ type (
 
 	// Unfound takes back the initialize key after a creation that failed.
 	Unfound struct{ Modified int64 }
-
-	// Reread fetches the view from the store's leader.
-	Reread struct{}
 )
 
 // Quick actions on this node's server and on the others.
@@ -172,7 +169,6 @@ func (RaceInitialize) action()  {}
 func (AdoptInitialize) action() {}
 func (Found) action()           {}
 func (Unfound) action()         {}
-func (Reread) action()          {}
 func (AskPeers) action()        {}
 func (ReadLog) action()         {}
 func (Follow) action()          {}
