@@ -1,9 +1,15 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"matriarch/internal/postgres/conf"
 )
@@ -40,6 +46,20 @@ func (s *Server) writePasswords() (bool, error) {
 		return false, nil
 	}
 	return writeIfChanged(cfg.PgPass, []byte(strings.Join(lines, "")), 0o600)
+}
+
+// checkPasswordFile finds out before anything is begun that no password could be
+// handed to PostgreSQL's tools: by default the file is in the user's HOME, which
+// can be another user's.
+func (c Config) checkPasswordFile() error {
+	if c.PgPass == "" || c.Superuser.Password == "" && c.Replication.Password == "" && c.Rewind.Password == "" {
+		return nil
+	}
+	dir := filepath.Dir(c.PgPass)
+	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the password file %s cannot be written, its directory: %w; set postgresql.pgpass to a file of this user's", c.PgPass, err)
+	}
+	return nil
 }
 
 // keepPasswords: while it is not known whom the running standby follows, the file

@@ -135,6 +135,9 @@ func (s *Server) Check(ctx context.Context) error {
 	if os.Geteuid() == 0 {
 		return ErrRoot
 	}
+	if err := s.cfg().checkPasswordFile(); err != nil {
+		return err
+	}
 	major, err := s.binaryMajor(ctx)
 	if err != nil {
 		return err
