@@ -76,7 +76,8 @@ type Member struct {
 	ScheduledRestart json.RawMessage
 	ProxyURL         string
 
-	// Progress tells how far a base backup or a rewind has come, for people. It is
+	// Progress tells of a base backup or a rewind how far it has come, for people:
+	// "base backup 42%". It is
 	// Matriarch's own field; Patroni's readers pass over it.
 	Progress string
 

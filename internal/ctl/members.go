@@ -75,6 +75,9 @@ func (p picture) rows(hideLong bool) []row {
 			}
 		}
 		r.set("State", p.state(m))
+		if hideLong && m.Progress != "" { // for people; machines find the state alone
+			r["State"] = strings.TrimSpace(p.state(m) + " (" + m.Progress + ")")
+		}
 		if m.Timeline != 0 {
 			r["TL"] = int(m.Timeline)
 		}

@@ -182,8 +182,8 @@ func (h *hands) finish(j *job, err error) {
 	h.notify()
 }
 
-// report keeps the progress of a copy for the member key. The agent is woken for
-// every tenth of the way.
+// report keeps the progress of a copy for the member key. Every tenth of the way is
+// logged and wakes the agent.
 func (h *hands) report(j *job) func(string) {
 	return func(text string) {
 		h.mu.Lock()
@@ -191,6 +191,7 @@ func (h *hands) report(j *job) func(string) {
 		j.progress = text
 		h.mu.Unlock()
 		if news {
+			h.log.Info("work goes on", "work", workName(j.work), "progress", text)
 			h.notify()
 		}
 	}

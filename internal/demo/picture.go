@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -155,8 +154,10 @@ func doing(m cluster.Member, leader bool) string {
 		words = "streams from the leader"
 	case m.State == cluster.StateRunning:
 		words = "looks for the leader"
+	case m.Progress != "":
+		words = m.Progress
 	default:
 		words = string(m.State)
 	}
-	return strings.TrimSpace(words + " " + m.Progress)
+	return words
 }

@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"strings"
 	"time"
 
 	"matriarch/internal/cluster"
@@ -14,8 +15,11 @@ func (o Observation) member() cluster.Member {
 		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
 	}
-	if o.Job.Work == Copying || o.Job.Work == Rewinding {
-		m.Progress = o.Job.Progress
+	switch o.Job.Work {
+	case Copying:
+		m.Progress = strings.TrimSpace("base backup " + o.Job.Progress)
+	case Rewinding:
+		m.Progress = strings.TrimSpace("rewind " + o.Job.Progress)
 	}
 	if !o.Server.Answering || o.Job.Work != NoWork && o.Job.Work != Promoting {
 		return m

@@ -45,7 +45,7 @@ func TestWhatAMemberSaysOfItself(t *testing.T) {
 			said(cluster.StateInitdbFailed, cluster.RoleUninitialized)},
 		{"copying", standby, both(down, func(o *Observation) { o.Job = Job{Work: Copying, Progress: "42%"} }), func(m *cluster.Member) {
 			said(cluster.StateCreatingCopy, cluster.RoleUninitialized)(m)
-			m.Progress = "42%"
+			m.Progress = "base backup 42%"
 		}},
 		{"an empty directory", standby, both(down, func(o *Observation) { o.Server.Directory = Empty }), said(cluster.StateStopped, cluster.RoleUninitialized)},
 		{"being promoted: nobody may rewind from it yet (B-301)", elected, working(Promoting, ForNothing), func(m *cluster.Member) {

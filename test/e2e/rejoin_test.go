@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -97,7 +98,12 @@ func TestRejoin(t *testing.T) {
 			s.Set("postgresql.remove_data_directory_on_diverged_timelines", true)
 		}
 		old.Start()
+		before := old.Mark()
 		old.Tool("pg_basebackup", 16<<20)
+		listed(t, old, "creating replica (base backup ")
+		if !strings.Contains(old.LogSince(before), "progress=") {
+			t.Error("the log tells no progress of the copy")
+		}
 		mark := old.Mark()
 		old.KillAgent()
 		old.Start()
@@ -110,6 +116,7 @@ func TestRejoin(t *testing.T) {
 		old.Change = rewind(true)
 		old.Start()
 		old.Tool("pg_rewind", 4<<20)
+		listed(t, old, "(rewind ")
 		mark := old.Mark()
 		old.KillAgent()
 		old.Start()
@@ -142,6 +149,15 @@ func TestRejoin(t *testing.T) {
 		c.WaitWhole(lab.Patience)
 		saidInOrder(t, old.LogSince(mark), "base backup begins", logCopied, logServerStart)
 		noFork(t, c)
+	})
+}
+
+// listed waits until the operator's list shows the words.
+func listed(t *testing.T, n *lab.Node, words string) {
+	t.Helper()
+	lab.Eventually(t, lab.Patience, "list shows "+words, func(context.Context) (bool, string) {
+		table := n.List()
+		return strings.Contains(table, words), table
 	})
 }
 

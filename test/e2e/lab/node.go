@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -160,6 +161,17 @@ func (n *Node) Tool(name string, bytes int64) Proc {
 		return false, seen
 	})
 	return found
+}
+
+// List is what the operator's list shows, asked with the node's own file.
+func (n *Node) List() string {
+	n.t.Helper()
+	cmd := exec.CommandContext(n.t.Context(), os.Getenv(binaryVariable), "list", "-c", n.Config)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		n.t.Fatalf("list: %v: %s", err, out)
+	}
+	return string(out)
 }
 
 // Mark is the present end of the node's log.
