@@ -61,37 +61,6 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-func TestTags(t *testing.T) {
-	for _, test := range []struct {
-		name       string
-		tags       Tags
-		nofailover bool
-		priority   int64
-		published  int
-	}{
-		{"none", Tags{}, false, 1, 0},
-		{"nofailover", Tags{"nofailover": true}, true, 0, 1},
-		{"the text false is true", Tags{"nofailover": "false"}, true, 0, 1},
-		{"off tags are not published", Tags{"nofailover": false, "clonefrom": false, "nosync": false, "rack": int64(7)}, false, 1, 1},
-		{"off beside its priority is", Tags{"nofailover": false, "failover_priority": int64(0)}, false, 1, 2},
-		{"priority zero", Tags{"failover_priority": int64(0)}, true, 0, 1},
-		{"priority", Tags{"failover_priority": "3"}, false, 3, 1},
-		{"null is not given", Tags{"nofailover": nil, "failover_priority": int64(2)}, false, 2, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			if got := test.tags.Nofailover(); got != test.nofailover {
-				t.Errorf("nofailover %v", got)
-			}
-			if got := test.tags.FailoverPriority(); got != test.priority {
-				t.Errorf("priority %d", got)
-			}
-			if got := test.tags.Published(); len(got) != test.published {
-				t.Errorf("published %v", got)
-			}
-		})
-	}
-}
-
 func TestAddresses(t *testing.T) {
 	for _, test := range []struct {
 		text string
