@@ -28,10 +28,10 @@ type keeper struct {
 	watch  sync.WaitGroup
 
 	mu       sync.Mutex
-	guard    *fence.Guard // nil: not connected
-	armed    bool         // as told last
-	deadline boottime.Instant
-	off      bool // no guard can be had; said already
+	guard    *fence.Guard     // nil: not connected
+	armed    bool             // as told last
+	deadline boottime.Instant // the end of the lease less the margin; 0: the key is not ours
+	off      bool             // no guard can be had; said already
 }
 
 // guardMargin is how long before the end of the lease the server is frozen: it
@@ -54,7 +54,7 @@ func (k *keeper) connect(ctx context.Context) (*fence.Guard, error) {
 	}
 	k.guard, k.off = g, false
 	found := g.Found()
-	k.armed, k.deadline = found.Armed, max(k.deadline, found.Deadline)
+	k.armed = found.Armed // its deadline is its own affair, until we tell a later one
 	k.log.Info("guard", "pid", found.GuardPID, "server", found.PID, "protection", string(found.Protection), "armed", found.Armed)
 	k.watch.Go(func() { k.listen(g) })
 	return g, nil
@@ -148,20 +148,18 @@ func (k *keeper) without(cause error) {
 
 func (k *keeper) hold(ctx context.Context, pid int, mayWrite bool) error {
 	first := k.guard == nil
-	told := k.deadline
 	g, err := k.connect(ctx)
 	if err != nil {
 		return err
 	}
-	k.deadline = told
 	if first && g.Found().PID != pid {
-		k.armed = mayWrite && told != 0
-		return g.Adopt(ctx, pid, k.armed, told)
+		k.armed = mayWrite && k.deadline != 0
+		return g.Adopt(ctx, pid, k.armed, k.deadline)
 	}
 	switch {
-	case mayWrite && told != 0:
+	case mayWrite && k.deadline != 0:
 		k.armed = true
-		return g.Arm(ctx, told)
+		return g.Arm(ctx, k.deadline)
 	case !mayWrite && k.armed:
 		k.armed = false
 		return g.Disarm(ctx)
