@@ -5,8 +5,6 @@ import (
 	"maps"
 	"time"
 
-	"matriarch/internal/cluster"
-	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 )
 
@@ -39,7 +37,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 
 func (a *Agent) observeStore(now time.Time, me string) ha.Store {
 	snapshot, current := a.cfg.Store.Mirror()
-	view := cluster.Parse(snapshot.Revision, entries(snapshot))
+	view := snapshot.View()
 	a.memory.configure(view.Config, a.log)
 
 	lease := a.cfg.Store.Lease()
@@ -67,15 +65,6 @@ func since(now, then time.Time) time.Duration {
 		return ha.Idle
 	}
 	return now.Sub(then)
-}
-
-// entries gives the snapshot's values to the cluster room, which knows no store.
-func entries(s dcs.Snapshot) map[string]cluster.Entry {
-	out := make(map[string]cluster.Entry, len(s.Values))
-	for key, v := range s.Values {
-		out[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
-	}
-	return out
 }
 
 // dynamicCopy is the configuration document for those who want to change it.

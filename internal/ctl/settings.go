@@ -155,13 +155,13 @@ func (s *session) read(ctx context.Context) (picture, error) {
 	if err != nil {
 		return picture{}, s.unreachable(ctx, s.config, err)
 	}
-	return newPicture(s.name, store.View(snapshot)), nil
+	return newPicture(s.name, snapshot.View()), nil
 }
 
 // mirrored is the cluster as last heard of; it does not wait.
 func (s *session) mirrored() cluster.View {
 	snapshot, _ := s.store.Mirror()
-	return store.View(snapshot)
+	return snapshot.View()
 }
 
 // client speaks to the members with the configured certificates and password.

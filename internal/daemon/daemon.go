@@ -27,7 +27,6 @@ import (
 	"matriarch/internal/config"
 	"matriarch/internal/dcs"
 	"matriarch/internal/postgres"
-	"matriarch/internal/store"
 )
 
 // Options are what the process knows beside its configuration.
@@ -167,7 +166,7 @@ func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
 	if err != nil {
 		return fmt.Errorf("read the cluster from the store: %w", err)
 	}
-	m, ok := store.View(snapshot).Member(d.local.Name)
+	m, ok := snapshot.View().Member(d.local.Name)
 	if !ok || m.APIURL == "" {
 		return nil
 	}

@@ -10,7 +10,6 @@ import (
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
 	"matriarch/internal/postgres"
-	"matriarch/internal/store"
 )
 
 // node is what the REST API asks of this node.
@@ -90,7 +89,7 @@ func (n *node) Read(ctx context.Context) (cluster.View, error) {
 	if err != nil {
 		return cluster.View{}, fmt.Errorf("read the cluster from the store: %w", err)
 	}
-	return store.View(snapshot), nil
+	return snapshot.View(), nil
 }
 
 // RequestFailover writes the request; every agent sees it by its watch.

@@ -2,8 +2,8 @@
 // strongly consistent store that each of them mirrors, and a lease that ends by
 // itself when its holder is gone.
 //
-// The package speaks in keys and bytes; what they mean is package cluster's.
-// Keys are relative to the cluster's prefix ("leader", "members/node1"). Layout
+// The package speaks in keys and bytes; what they mean is package cluster's, which
+// Snapshot.View asks. Keys are relative to the cluster's prefix ("leader", "members/node1"). Layout
 // and conditions are Patroni's, so that both can be members of one cluster.
 //
 // Three answers are kept apart everywhere: yes (nil), no (ErrConflict: the store
@@ -15,6 +15,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"matriarch/internal/cluster"
 )
 
 // The keys of a cluster, below its prefix.
@@ -57,6 +59,15 @@ type Value struct {
 type Snapshot struct {
 	Revision int64
 	Values   map[string]Value
+}
+
+// View reads the snapshot as the cluster that it describes.
+func (s Snapshot) View() cluster.View {
+	entries := make(map[string]cluster.Entry, len(s.Values))
+	for key, v := range s.Values {
+		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
+	}
+	return cluster.Parse(s.Revision, entries)
 }
 
 // Condition is one comparison of a Txn. Exactly one of the fields beside Key

@@ -54,7 +54,7 @@ func (w *watch) take() {
 	snapshot, _ := w.store.Mirror()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.view = store.View(snapshot)
+	w.view = snapshot.View()
 	close(w.changed)
 	w.changed = make(chan struct{})
 }

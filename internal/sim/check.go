@@ -74,14 +74,7 @@ func (w *World) settled() bool {
 	return true
 }
 
-func (w *World) view() cluster.View {
-	entries := map[string]cluster.Entry{}
-	snapshot := w.store.Snapshot()
-	for key, v := range snapshot.Values {
-		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
-	}
-	return cluster.Parse(snapshot.Revision, entries)
-}
+func (w *World) view() cluster.View { return w.store.Snapshot().View() }
 
 func (w *World) leader() *node {
 	name := w.view().Leader.Name

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 	"matriarch/internal/dcs"
 	"matriarch/internal/dcs/etcd"
@@ -94,13 +93,4 @@ func Prefix(namespace, scope string) string {
 		}
 	}
 	return "/" + strings.Join(parts, "/") + "/"
-}
-
-// View reads a snapshot as the cluster that it describes.
-func View(s dcs.Snapshot) cluster.View {
-	entries := make(map[string]cluster.Entry, len(s.Values))
-	for key, v := range s.Values {
-		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
-	}
-	return cluster.Parse(s.Revision, entries)
 }

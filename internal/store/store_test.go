@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"matriarch/internal/config"
-	"matriarch/internal/dcs"
 )
 
 func TestPrefix(t *testing.T) {
@@ -54,14 +53,5 @@ func TestEmbeddedStoreIsAskedAtItsOwnServerFirst(t *testing.T) {
 func TestNoStore(t *testing.T) {
 	if _, err := Open(t.Context(), &config.Config{Scope: "demo"}, Options{}); !errors.Is(err, ErrNone) {
 		t.Errorf("got %v, want %v", err, ErrNone)
-	}
-}
-
-func TestView(t *testing.T) {
-	v := View(dcs.Snapshot{Revision: 9, Values: map[string]dcs.Value{
-		"leader": {Data: []byte("n1"), Modified: 7, Lease: 3}, "members/n1": {Data: []byte(`{"state":"running"}`), Modified: 8, Lease: 3},
-	}})
-	if v.Revision != 9 || v.Leader.Name != "n1" || v.Leader.Modified != 7 || v.Leader.Lease != 3 || len(v.Members) != 1 || v.Members[0].State != "running" {
-		t.Errorf("got %+v", v)
 	}
 }
