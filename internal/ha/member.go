@@ -68,6 +68,8 @@ func (o Observation) State() cluster.State {
 // Role is the node's role, in Patroni's words.
 func (o Observation) Role() cluster.Role {
 	switch {
+	case o.Job.Work == Rewinding: // half written, but not without a past
+		return cluster.RoleReplica
 	case o.Server.Directory != Data || o.Job.Work == Copying:
 		return cluster.RoleUninitialized
 	case o.Job.Work == Promoting:

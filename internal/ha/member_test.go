@@ -47,6 +47,12 @@ func TestWhatAMemberSaysOfItself(t *testing.T) {
 			said(cluster.StateCreatingCopy, cluster.RoleUninitialized)(m)
 			m.Progress = "base backup 42%"
 		}},
+		{"rewinding: a member with a past", standby, both(down, func(o *Observation) {
+			o.Job, o.Server.Directory = Job{Work: Rewinding, Progress: "7%"}, HalfCopied
+		}), func(m *cluster.Member) {
+			said(cluster.StateStopped, cluster.RoleReplica)(m)
+			m.Progress = "rewind 7%"
+		}},
 		{"an empty directory", standby, both(down, func(o *Observation) { o.Server.Directory = Empty }), said(cluster.StateStopped, cluster.RoleUninitialized)},
 		{"being promoted: nobody may rewind from it yet (B-301)", elected, working(Promoting, ForNothing), func(m *cluster.Member) {
 			m.Role, m.CheckpointPending, m.ReplicationState = cluster.RolePromoted, true, ""
