@@ -81,6 +81,10 @@ type Member struct {
 	// Matriarch's own field; Patroni's readers pass over it.
 	Progress string
 
+	// Permit tells that the member keeps the rules of package permit. A member
+	// without it is Patroni's, and takes the leader key as soon as its lease is over.
+	Permit bool
+
 	// CheckpointPending is set while a promoted member has not yet written the
 	// checkpoint that puts its new timeline into its control file: until then
 	// nobody may rewind from it (B-301).
@@ -117,6 +121,7 @@ type memberJSON struct {
 	ScheduledRestart  json.RawMessage   `json:"scheduled_restart,omitempty"`
 	Pause             bool              `json:"pause,omitempty"`
 	Progress          string            `json:"progress,omitempty"`
+	Permit            bool              `json:"permit,omitempty"`
 }
 
 // Encode is the value of the member's key.
@@ -126,7 +131,7 @@ func (m Member) Encode() []byte {
 		ProxyURL: m.ProxyURL, Tags: m.Tags, PendingRestart: m.PendingRestart, PendingReason: m.PendingReason,
 		Location: uint64(m.Location), ReplayLSN: uint64(m.ReplayLSN), ReceiveLSN: uint64(m.ReceiveLSN),
 		ReplicationState: m.ReplicationState, Timeline: uint32(m.Timeline), Pause: m.Pause,
-		ScheduledRestart: m.ScheduledRestart, Progress: m.Progress,
+		ScheduledRestart: m.ScheduledRestart, Progress: m.Progress, Permit: m.Permit,
 	}
 	if m.CheckpointPending {
 		out.CheckpointPending = new(bool) // false: not done yet
@@ -156,7 +161,7 @@ func parseMember(name string, e Entry, faults *[]string) Member {
 	if n := fields.number("timeline"); n > 0 && n <= math.MaxUint32 {
 		m.Timeline = wal.Timeline(n)
 	}
-	m.Pause, m.PendingRestart = fields.truth("pause"), fields.truth("pending_restart")
+	m.Pause, m.PendingRestart, m.Permit = fields.truth("pause"), fields.truth("pending_restart"), fields.truth("permit")
 	if raw, ok := fields["checkpoint_after_promote"]; ok {
 		m.CheckpointPending = string(raw) == "false"
 	}

@@ -37,6 +37,10 @@ type Settings struct {
 	LoopWait     time.Duration // longest pause between two passes
 	RetryTimeout time.Duration // budget of one operation on the store
 
+	// Permit is how long a primary may write without a word from the other members
+	// or the store. Patroni ignores the key.
+	Permit time.Duration
+
 	MaximumLagOnFailover int64 // bytes
 	MaxTimelinesHistory  int   // 0: keep all
 	PrimaryStartTimeout  time.Duration
@@ -59,7 +63,7 @@ type IgnoreSlot struct{ Name, Type, Database, Plugin string }
 // DefaultSettings are Patroni's (compat/config.md §3.2).
 func DefaultSettings() Settings {
 	return Settings{
-		TTL: 30 * time.Second, LoopWait: 10 * time.Second, RetryTimeout: 10 * time.Second,
+		TTL: 30 * time.Second, LoopWait: 10 * time.Second, RetryTimeout: 10 * time.Second, Permit: time.Second,
 		MaximumLagOnFailover: 1048576, PrimaryStartTimeout: 300 * time.Second,
 		MemberSlotsTTL: 1800 * time.Second, UseSlots: true,
 	}
@@ -97,6 +101,9 @@ func ReadSettings(doc map[string]any) (s Settings, notes []string, err error) {
 	}
 	ttl, loop, retry, notes = clampTimings(ttl, loop, retry)
 	s.TTL, s.LoopWait, s.RetryTimeout = time.Duration(ttl)*time.Second, time.Duration(loop)*time.Second, time.Duration(retry)*time.Second
+	if note := readPermit(doc["permit"], s.TTL, &s.Permit); note != "" {
+		notes = append(notes, note)
+	}
 
 	readInt64(doc, &s.MaximumLagOnFailover, "maximum_lag_on_failover")
 	readInt(doc, &s.MaxTimelinesHistory, "max_timelines_history")
@@ -172,6 +179,29 @@ func seconds(v any) (int, error) {
 	return 0, fmt.Errorf("%v is not a whole number of seconds", v)
 }
 
+// minPermit is the shortest permit: below it the least margin would be too great a
+// part of it (package permit).
+const minPermit = 300 * time.Millisecond
+
+// readPermit reads the length of the permit: seconds with a fraction, or with a
+// unit. It lies between minPermit and a third of the ttl. A value that cannot be
+// read leaves the default, for every member must come to the same length.
+func readPermit(v any, ttl time.Duration, target *time.Duration) (note string) {
+	if v == nil {
+		return ""
+	}
+	length, ok := timeWithUnit(v)
+	if !ok {
+		return fmt.Sprintf("permit=%v is not a time, using %v", v, *target)
+	}
+	length = length.Round(time.Millisecond)
+	*target = min(max(length, minPermit), ttl/3)
+	if *target != length {
+		return fmt.Sprintf("permit=%v is not between %v and a third of ttl=%v, using %v", length, minPermit, ttl, *target)
+	}
+	return ""
+}
+
 func readInt64(doc map[string]any, target *int64, name string) {
 	if n, ok := integer(doc[name]); ok {
 		*target = n
@@ -206,6 +236,14 @@ func readUnits(doc map[string]any, target *time.Duration, name string) {
 	if !ok {
 		return
 	}
+	if d, ok := timeWithUnit(v); ok {
+		*target = d.Round(time.Second)
+	}
+}
+
+// timeWithUnit reads a time as PostgreSQL's parameters have it; seconds without a
+// unit.
+func timeWithUnit(v any) (time.Duration, bool) {
 	text := strings.TrimSpace(fmt.Sprint(v))
 	unit := time.Second
 	for _, u := range []struct {
@@ -217,9 +255,11 @@ func readUnits(doc map[string]any, target *time.Duration, name string) {
 			break
 		}
 	}
-	if f, err := strconv.ParseFloat(text, 64); err == nil && f >= 0 && f < 1e9 {
-		*target = time.Duration(f * float64(unit)).Round(time.Second)
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(f >= 0 && f < 1e9/unit.Seconds()) { // NaN is neither
+		return 0, false
 	}
+	return time.Duration(f * float64(unit)), true
 }
 
 func standbyCluster(v any) bool {

@@ -57,6 +57,24 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+func TestThePermitIsBroughtIntoRange(t *testing.T) {
+	for _, c := range []struct {
+		doc   string
+		want  time.Duration
+		notes int
+	}{
+		{`{}`, time.Second, 0}, {`{"permit":null}`, time.Second, 0}, {`{"permit":0.4}`, 400 * time.Millisecond, 0},
+		{`{"permit":"600ms"}`, 600 * time.Millisecond, 0}, {`{"permit":2}`, 2 * time.Second, 0},
+		{`{"permit":0.1}`, 300 * time.Millisecond, 1}, {`{"permit":11}`, 10 * time.Second, 1}, {`{"permit":11,"ttl":60}`, 11 * time.Second, 0},
+		{`{"permit":"soon"}`, time.Second, 1}, {`{"permit":"nan"}`, time.Second, 1}, {`{"permit":-1}`, time.Second, 1},
+	} {
+		got, notes, err := ReadSettings(document(t, c.doc))
+		if err != nil || got.Permit != c.want || len(notes) != c.notes {
+			t.Errorf("%s: %v, %q, %v, want %v and %d notes", c.doc, got.Permit, notes, err, c.want, c.notes)
+		}
+	}
+}
+
 func TestSettingsThatAreRefusedWhole(t *testing.T) {
 	for _, doc := range []string{`{"ttl":"x"}`, `{"ttl":"30s"}`, `{"loop_wait":[]}`, `{"retry_timeout":true}`, `{"ttl":1e300}`, `{"postgresql":{"parameters":[]}}`} {
 		if s, _, err := ReadSettings(document(t, doc)); err == nil || !reflect.DeepEqual(s, Settings{}) {
