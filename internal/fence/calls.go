@@ -2,6 +2,7 @@ package fence
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"time"
 
@@ -52,6 +53,31 @@ func or(f, other *os.File) *os.File {
 		return other
 	}
 	return f
+}
+
+// RecordMax is the longest record that Keep takes, in bytes.
+const RecordMax = guard.RecordMax
+
+// keepTimeout is a third of the shortest permit: whoever keeps a record is on the
+// way to extend one. An idle machine needs a tenth of a millisecond.
+const keepTimeout = 100 * time.Millisecond
+
+// Keep stores bytes with the guard for the next life of the agent, in place of
+// those before; none removes them. It returns nil when that is done; after an error
+// it is not known which of the two the guard has. Status gives them back.
+//
+// They outlive the agent and the server, but not the guard, and not the start of
+// another server that may not be a primary (package guard, record.go).
+func (g *Guard) Keep(ctx context.Context, record []byte) error {
+	if len(record) > RecordMax {
+		return fmt.Errorf("keep a record with the guard: it has %d bytes, the limit is %d", len(record), RecordMax)
+	}
+	m := guard.Message{Verb: "keep"}
+	if len(record) > 0 {
+		m = m.With("data", string(record))
+	}
+	_, err := g.call(ctx, m, keepTimeout)
+	return err
 }
 
 // Adopt takes a running postmaster over. Until it is started again it gets no

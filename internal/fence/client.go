@@ -228,17 +228,32 @@ func (g *Guard) Extend(deadline boottime.Instant) error {
 	return nil
 }
 
+// Cut takes back what Extend has given: the deadline is not later than this one,
+// from now on. It does not wait for an answer either.
+func (g *Guard) Cut(deadline boottime.Instant) error {
+	if err := g.send(guard.Message{Verb: "cut"}.WithInt("at", int64(deadline))); err != nil {
+		return fmt.Errorf("cut the guard's deadline: %w", err)
+	}
+	return nil
+}
+
+// Continue lets a guard go on that somebody has stopped (SIGSTOP). To one that
+// runs it makes no difference.
+func (g *Guard) Continue() error { return g.signal(unix.SIGCONT) }
+
 // Break kills the guard at once, for one that does not answer: the kernel then
 // sends SIGQUIT to the postmaster that was its child. A server that was adopted
 // gets nothing, and a frozen one stays frozen.
-func (g *Guard) Break() error {
+func (g *Guard) Break() error { return g.signal(unix.SIGKILL) }
+
+func (g *Guard) signal(sig unix.Signal) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pidfd < 0 {
 		return ErrGone
 	}
-	if err := unix.PidfdSendSignal(g.pidfd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("kill the guard: %w", err)
+	if err := unix.PidfdSendSignal(g.pidfd, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("send the guard a %s: %w", unix.SignalName(sig), err)
 	}
 	return nil
 }

@@ -32,6 +32,9 @@ type Status struct {
 	Deadline   boottime.Instant
 	GiveUp     time.Duration
 
+	// Kept is the record of Keep; nil when there is none.
+	Kept []byte
+
 	// Last is how the last server ended; its PID is 0 when none has.
 	Last Exit
 
@@ -63,6 +66,9 @@ func statusOf(m guard.Message) Status {
 		Freezes: int(m.Int("freezes")), FrozenTime: time.Duration(m.Int("frozentotal")),
 		LastLate: time.Duration(m.Int("late")), LastTook: time.Duration(m.Int("took")),
 	}
+	if kept := m.All("kept"); len(kept) > 0 {
+		s.Kept = []byte(kept[0])
+	}
 	if s.PID == 0 {
 		s.Protection = Off
 	}
@@ -78,10 +84,11 @@ func statusOf(m guard.Message) Status {
 type Kind string
 
 const (
-	Exited    Kind = "exited"  // no process of the server is left
-	WasFrozen Kind = "frozen"  // every process was seen stopped
-	WasThawed Kind = "thawed"  // it runs again
-	IsKilled  Kind = "killing" // the guard has begun to kill it, unasked
+	Exited     Kind = "exited"   // no process of the server is left
+	IsFreezing Kind = "freezing" // a freeze has begun that is not done at once
+	WasFrozen  Kind = "frozen"   // every process was seen stopped
+	WasThawed  Kind = "thawed"   // it runs again
+	IsKilled   Kind = "killing"  // the guard has begun to kill it, unasked
 )
 
 // Event is something that the guard did or saw.

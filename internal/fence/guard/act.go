@@ -41,7 +41,7 @@ func (g *guard) judge(doing string, err error) {
 
 func (g *guard) freezeServer(why Reason) bool {
 	if g.standing == Running {
-		g.standing, g.stopped = Freezing, boottime.Now()
+		g.standing, g.stopped, g.slow = Freezing, boottime.Now(), false
 		g.past.freezes++
 		g.past.lateness = 0
 		if why == Expired {
@@ -51,6 +51,10 @@ func (g *guard) freezeServer(why Reason) bool {
 	done, err := g.server.freeze.freeze()
 	g.judge("freeze the server", err)
 	if !done {
+		if !g.slow { // the agent need not wait for the last process to know of it
+			g.slow = true
+			g.push(Message{Verb: "freezing"}.WithInt("at", int64(boottime.Now())).With("why", string(why)))
+		}
 		return false
 	}
 	g.standing = Frozen
@@ -172,6 +176,14 @@ func (g *guard) gone() {
 // not shorten what was promised by a newer one.
 func (g *guard) extend(to boottime.Instant) {
 	if to > g.deadline {
+		g.deadline = to
+	}
+}
+
+// cut ends a permit earlier than it was told: its holder has given it up, or has
+// learned that it holds less.
+func (g *guard) cut(to boottime.Instant) {
+	if to < g.deadline {
 		g.deadline = to
 	}
 }

@@ -28,4 +28,4 @@ const Name = "matriarch-guard"
 
 // Version is that of the protocol on the socket. Guard and agent can be of
 // different builds: the guard lives as long as the server.
-const Version = 1
+const Version = 2

@@ -32,7 +32,11 @@ type guard struct {
 	told     Order
 	standing Standing
 	stopped  boottime.Instant // when the present freeze was begun
+	slow     bool             // it was told that this freeze is not done at once
 	trouble  string           // last error of the freezer, told once
+
+	record    []byte // what the agent keeps here; nil: nothing
+	recordFor int    // the postmaster at that time; 0: there was none
 
 	ending bool
 	heard  bool // an agent was here
@@ -243,7 +247,7 @@ func become(path string, ready int) error {
 	}
 	g.orders.claim()
 	g.log.say("guard started: freezer " + g.freezerName() + ", memory locked " + strconv.FormatBool(g.orders.locked) +
-		", spared by the OOM killer " + strconv.FormatBool(g.orders.oom) + ", priority " + g.orders.priority)
+		", spared by the OOM killer " + strconv.FormatBool(g.orders.spared) + ", priority " + g.orders.priority)
 	if _, err := syscall.Write(ready, []byte("ready\n")); err != nil {
 		return failed("say ready", err)
 	}

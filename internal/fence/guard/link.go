@@ -125,7 +125,9 @@ func (l *link) useFiles() []int {
 
 // send queues a message and sends what the socket takes.
 func (l *link) send(m Message) error {
-	const most = 256 << 10 // bytes; an agent that is so far behind is gone or stopped
+	// In bytes; an agent that is so far behind is gone or stopped. A record at its
+	// longest, with every byte quoted, takes half of it.
+	const most = 8 * RecordMax
 	l.out = append(l.out, m.Line()...)
 	if len(l.out) > most {
 		return errSlow

@@ -11,6 +11,8 @@ import (
 //
 //	start id=3 dir=/ path=/usr/lib/postgresql/15/bin/postgres arg=postgres arg=-D …
 //	ok id=3 pid=4711
+//	deadline at=89234719283
+//	keep id=4 data="{\"term\":7}"
 //	frozen at=89234719283
 type Message struct {
 	Verb   string

@@ -12,7 +12,8 @@ import (
 // without is late under the worst load, and still right.
 type standingOrders struct {
 	locked   bool   // its memory stays in
-	oom      bool   // it is not killed for memory
+	oom      bool   // it has taken the score that is never killed for memory
+	spared   bool   // it is not killed for memory, or after nearly all others
 	priority string // realtime, nice or normal
 
 	oomBefore  string
@@ -21,12 +22,19 @@ type standingOrders struct {
 
 const oomNever = "-1000" // OOM_SCORE_ADJ_MIN, linux/oom.h
 
+// oomLast is a score by which a process counts 90 % of the memory less than it has:
+// what a service manager gives to those that it wants to live. Without
+// CAP_SYS_RESOURCE nobody gets lower than where it began.
+const oomLast = -900
+
 func (o *standingOrders) claim() {
 	o.claimMemory()
 	var buffer [16]byte
 	if text, err := readSmall("/proc/self/oom_score_adj", buffer[:]); err == nil {
 		o.oomBefore = word(string(text))
 		o.oom = o.setOOM(oomNever) == nil
+		before, err := strconv.Atoi(o.oomBefore)
+		o.spared = o.oom || err == nil && before <= oomLast
 	}
 	// The kernel answers 20 less the nice value, so that it is never negative.
 	if answer, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0); err == nil {
@@ -128,21 +136,24 @@ func (o *standingOrders) likeBefore() (again func()) {
 		_ = o.setOOM(o.oomBefore)
 	}
 	self := []int{syscall.Gettid()}
-	switch o.priority {
-	case "realtime":
+	if o.priority == "realtime" {
 		setScheduler(self, 0, 0) // SCHED_OTHER
-	case "nice":
-		setNice(self, o.niceBefore)
 	}
+	// What the service manager gave to agent and guard, to be ahead of the server,
+	// would not put them ahead if the server had it too.
+	nice := max(o.niceBefore, 0)
+	setNice(self, nice)
 	return func() {
 		if o.oom {
 			o.oom = o.setOOM(oomNever) == nil
 		}
 		switch o.priority {
 		case "realtime":
-			setScheduler(self, roundRobin, 1)
+			setScheduler(self, roundRobin, 1) // the nice value counts no more
 		case "nice":
 			setNice(self, -20)
+		case "normal":
+			setNice(self, o.niceBefore) // back to below 0: where RLIMIT_NICE lets us
 		}
 	}
 }

@@ -141,6 +141,10 @@ func (g *guard) hear(line string) {
 	switch m.Verb {
 	case "deadline":
 		g.extend(boottime.Instant(m.Int("at")))
+	case "cut":
+		g.cut(boottime.Instant(m.Int("at")))
+	case "keep":
+		err = g.keep(m)
 	case "status":
 		ok = g.status(ok)
 	case "start", "adopt":
@@ -219,9 +223,10 @@ func (g *guard) begin(m Message) error {
 	if err != nil {
 		return err
 	}
-	g.server, g.told, g.standing = s, NoOrder, Running
+	g.server, g.told, g.standing, g.slow = s, NoOrder, Running, false
 	g.extend(boottime.Instant(m.Int("at")))
 	g.armed = m.Bool("armed")
+	g.dropRecord(m.Verb)
 	if frozen {
 		g.standing, g.stopped = Frozen, boottime.Now()
 	}
@@ -242,9 +247,12 @@ func (g *guard) begin(m Message) error {
 func (g *guard) status(m Message) Message {
 	m = m.WithInt("version", Version).WithInt("guard", int64(syscall.Getpid())).
 		WithInt("deadline", int64(g.deadline)).WithInt("giveup", int64(g.giveUp)).
-		WithBool("locked", g.orders.locked).WithBool("oom", g.orders.oom).With("priority", g.orders.priority).
+		WithBool("locked", g.orders.locked).WithBool("oom", g.orders.spared).With("priority", g.orders.priority).
 		WithInt("freezes", g.past.freezes).WithInt("frozentotal", int64(g.past.frozen)).
 		WithInt("late", int64(g.past.lateness)).WithInt("took", int64(g.past.lastTook))
+	if g.record != nil {
+		m = m.With("kept", string(g.record))
+	}
 	if g.past.pid != 0 {
 		m = m.WithInt("lastpid", int64(g.past.pid)).With("lasthow", g.past.outcome).WithInt("laststatus", int64(g.past.code))
 	}
