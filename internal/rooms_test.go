@@ -36,9 +36,10 @@ var rooms = map[string]room{
 	"dcs/memory":   {"dcs cluster", "an implementation knows the contract, not its users"},
 	"dcs/dcstest":  {"dcs cluster", "the contract tests every implementation alike, so it knows none"},
 
-	"fence":       {"boottime fence/guard", "the agent's end of the guard"},
-	"fence/guard": {"boottime", "a process of its own that must stay small"},
-	"permit":      {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
+	"fence":          {"boottime fence/guard", "the agent's end of the guard"},
+	"fence/guard":    {"boottime", "a process of its own that must stay small"},
+	"fence/watchdog": {"boottime", "a device, and when to feed it; who leads it is told"},
+	"permit":         {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
 
 	"postgres/conf": {"wal", "text only"},
 	"postgres":      {"wal durable postgres/conf", "the hands on one server decide nothing and know no store"},
@@ -52,7 +53,7 @@ var rooms = map[string]room{
 	"store":      {"dcs dcs/etcd config cluster", "opens the store that the file names, for the daemon and for ctl"},
 	"ctl":        {"api/client dcs store config cluster wal", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence permit postgres postgres/conf agent api api/client proxy web config store",
+	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit postgres postgres/conf agent api api/client proxy web config store",
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},
@@ -74,7 +75,7 @@ var outside = []struct {
 	{"golang.org/x/term", "ctl cmd demo", "terminals are for people"},
 	{"go.yaml.in/yaml/", "config ctl", "patroni.yml ends in config; ctl prints and edits YAML"},
 	{"github.com/coreos/go-systemd/", "daemon", "the service manager is told by who starts and stops"},
-	{"golang.org/x/sys/", "durable fence postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},
+	{"golang.org/x/sys/", "durable fence fence/watchdog postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},
 }
 
 func TestEachRoomImportsOnlyWhatItMay(t *testing.T) {
