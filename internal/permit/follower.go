@@ -33,6 +33,8 @@ type Follower struct {
 	retry boottime.Instant
 	stale bool // the store said No: it must be read
 	ids   *ids
+
+	foreign foreign // Patroni's leader
 }
 
 // newFollower starts a member's part with its agent. term is from a record that
@@ -57,6 +59,7 @@ func (f *Follower) See(v View, now boottime.Instant) {
 	first := !f.seen
 	changed := first || v.Revision != f.view.Revision
 	f.view, f.seen, f.stale = v, true, false
+	f.notice(now)
 	f.pass(v.Revision)
 	f.learn(v.Term, v.Leader)
 	if !changed {

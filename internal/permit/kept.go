@@ -14,6 +14,8 @@ type Kept struct {
 	Revision   int64        `json:"revision"`
 	Electorate Electorate   `json:"electorate"`
 	Puts       []Electorate `json:"puts,omitempty"`
+	// Mixed: a member of Patroni's was in the scope. The Driver fills it in.
+	Mixed bool `json:"mixed,omitempty"`
 }
 
 // Keep is what to store; false when this node does not lead, and then what was

@@ -29,4 +29,5 @@ type Ack struct {
 	Term     int64    `json:"term"`   // the newest that the member knows
 	Leader   string   `json:"leader"` // whose it is; empty: not known
 	Position Position `json:"position"`
+	Mixed    bool     `json:"mixed,omitempty"` // the member sees one of Patroni's in the scope
 }

@@ -1,0 +1,51 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// redial says when a member is dialled again, and how long that may take. All is
+// measured in permits.
+type redial struct {
+	failures int // since the last acknowledgement
+	refused  bool
+	last     time.Time // start of the last one
+}
+
+// may is the instant from which it may be dialled again. A member that restarts is
+// found at once; one that is away for long, or that says no, is asked less often.
+func (r *redial) may(pace time.Duration) time.Time {
+	pause := pace / 12
+	if r.failures > 12 {
+		pause = min(time.Duration(r.failures)*pace/144, pace/2)
+	}
+	if r.refused {
+		pause = pace
+	}
+	return r.last.Add(pause)
+}
+
+// patience is short, because a SYN that is lost is repeated after 1 s only
+// (TCP_TIMEOUT_INIT in linux/tcp.h), and a new dial sends one at once. One in four
+// is patient, for a network that is so slow that no other would ever get through.
+func (r *redial) patience(pace time.Duration) patience {
+	p := patience{connect: pace / 4, whole: pace / 2, user: max(2*pace, time.Second)}
+	if r.failures%4 == 3 {
+		p.connect = max(pace/2, time.Second)
+		p.whole = 2 * p.connect
+	}
+	return p
+}
+
+func (r *redial) failed(err error) {
+	if errors.Is(err, context.Canceled) {
+		return // by us
+	}
+	no := (*refused)(nil)
+	r.failures++
+	r.refused = errors.As(err, &no)
+}
+
+func (r *redial) worked() { r.failures, r.refused = 0, false }
