@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,7 +21,8 @@ type Etcd struct {
 	Endpoints []string // host:port
 
 	t       testing.TB
-	in      Network
+	in      []Network // by member
+	options []string  // further words of the command line
 	dir     string
 	members []*Process
 	client  *clientv3.Client
@@ -39,18 +42,39 @@ func StartEtcd(t testing.TB, n int) *Etcd {
 // StartEtcdIn starts one server on a host of a network.
 func StartEtcdIn(t testing.TB, in Network, host string, clients Network) *Etcd {
 	t.Helper()
-	e := &Etcd{t: t, in: in, dir: Dir(t), Endpoints: []string{host + ":2379"}, members: make([]*Process, 1)}
+	return StartEtcdEach(t, []Network{in}, []string{host}, clients)
+}
+
+// NoFsync is for tests that kill processes and not machines: what the kernel has
+// taken counts as written.
+const NoFsync = "--unsafe-no-fsync"
+
+// StartEtcdEach starts a server on each of the hosts, which are in networks of
+// their own. Options are further words of the command line; if there is none, it is
+// NoFsync.
+func StartEtcdEach(t testing.TB, in []Network, hosts []string, clients Network, options ...string) *Etcd {
+	t.Helper()
+	e := newEtcd(t, in, hosts)
+	if len(options) > 0 {
+		e.options = options
+	}
 	e.begin(clients)
 	return e
 }
 
 func startEtcd(t testing.TB, in Network, hosts []string) *Etcd {
 	t.Helper()
-	e := &Etcd{t: t, in: in, dir: Dir(t), members: make([]*Process, len(hosts))}
+	e := newEtcd(t, slices.Repeat([]Network{in}, len(hosts)), hosts)
+	e.begin(in)
+	return e
+}
+
+func newEtcd(t testing.TB, in []Network, hosts []string) *Etcd {
+	t.Helper()
+	e := &Etcd{t: t, in: in, options: []string{NoFsync}, dir: Dir(t), members: make([]*Process, len(hosts))}
 	for _, h := range hosts {
 		e.Endpoints = append(e.Endpoints, h+":2379")
 	}
-	e.begin(in)
 	return e
 }
 
@@ -82,11 +106,21 @@ func (e *Etcd) Start(i int) {
 	}
 	host, _, _ := net.SplitHostPort(e.Endpoints[i])
 	client, peer := "http://"+e.Endpoints[i], "http://"+host+":2380"
-	e.members[i] = launch(e.t, e.in, filepath.Join(e.dir, fmt.Sprintf("e%d.log", i)), "etcd",
-		fmt.Sprintf("--name=e%d", i), fmt.Sprintf("--data-dir=%s/e%d", e.dir, i), "--unsafe-no-fsync", "--logger=zap", "--log-level=warn",
-		"--listen-client-urls="+client, "--advertise-client-urls="+client, "--listen-peer-urls="+peer,
-		"--initial-advertise-peer-urls="+peer, "--initial-cluster="+strings.Join(initial, ","))
+	e.members[i] = launch(e.t, e.in[i], filepath.Join(e.dir, fmt.Sprintf("e%d.log", i)), "etcd", append([]string{
+		fmt.Sprintf("--name=e%d", i), "--data-dir=" + e.Data(i), "--logger=zap", "--log-level=warn",
+		"--listen-client-urls=" + client, "--advertise-client-urls=" + client, "--listen-peer-urls=" + peer,
+		"--initial-advertise-peer-urls=" + peer, "--initial-cluster=" + strings.Join(initial, ","),
+	}, e.options...)...)
 }
+
+// Data is a member's directory.
+func (e *Etcd) Data(i int) string { return filepath.Join(e.dir, fmt.Sprintf("e%d", i)) }
+
+// Running reports that a member has not ended.
+func (e *Etcd) Running(i int) bool { return e.members[i] != nil && e.members[i].Running() }
+
+// Signal sends a signal to a member.
+func (e *Etcd) Signal(i int, s syscall.Signal) { e.members[i].Signal(s) }
 
 // Kill kills a member.
 func (e *Etcd) Kill(i int) { e.members[i].Kill() }
@@ -96,22 +130,24 @@ func (e *Etcd) Leader() int {
 	e.t.Helper()
 	found := -1
 	Eventually(e.t, Patience, "etcd has a leader", func(ctx context.Context) (bool, string) {
+		seen := "every member that runs follows another"
 		for i, endpoint := range e.Endpoints {
-			if !e.members[i].Running() {
+			if !e.Running(i) {
 				continue
 			}
 			ask, cancel := context.WithTimeout(ctx, time.Second)
 			status, err := e.client.Status(ask, endpoint)
 			cancel()
 			if err != nil {
-				return false, err.Error()
+				seen = err.Error() // it may be cut off or frozen, and another lead
+				continue
 			}
 			if status.Leader == status.Header.MemberId {
 				found = i
 				return true, ""
 			}
 		}
-		return false, "every member that runs follows another"
+		return false, seen
 	})
 	return found
 }

@@ -1,0 +1,25 @@
+// Package chaos hurts whole clusters of real processes, each node in a network
+// namespace of its own with an etcd beside it, while clients append to a list
+// through every node at once; package history judges what they saw.
+//
+// TestShort is a fixed set of faults. TestLong draws them by lot for CHAOS_MINUTES;
+// CHAOS_SEED repeats a series of faults (not their every instant: the processes
+// are real). When it fails it tells the story, and keeps it with all logs in
+// CHAOS_LOGS. TestNeedless loads the machine for NEEDLESS_MINUTES and looks
+// for leader changes that nobody needed.
+//
+// Not here: steps of the wall clock, which no namespace keeps from the rest of the
+// machine. Nodes do differ in their boot clocks, by hours: what compared one
+// machine's clock with another's would show.
+//
+// E2E_KEEP and E2E_BINARY are as in test/e2e.
+package chaos
+
+import (
+	"os"
+	"testing"
+
+	"matriarch/test/e2e/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m)) }
