@@ -296,3 +296,24 @@ func TestStandbyKeepsThePrimarysLimits(t *testing.T) {
 		t.Fatalf("%v", raised)
 	}
 }
+
+// L1: whoever has to take over wants to hear of it at once.
+func TestTheEndOfTheWalreceiverIsTold(t *testing.T) {
+	n1 := newPrimary(t, "n1")
+	n2 := newStandby(t, "n2", n1)
+	n2.waitStreaming()
+	pid := n2.Status(within(t)).Receiver.PID
+	if pid == 0 {
+		t.Fatal("no pid")
+	}
+	drain(n2.Changed())
+	n1.must(n1.KillAll(within(t)))
+	select {
+	case <-n2.Changed():
+	case <-within(t).Done():
+		t.Fatal("nothing was told")
+	}
+	if r := n2.Status(within(t)).Receiver; r != nil && r.PID == pid {
+		t.Errorf("told while it lives: %+v", r)
+	}
+}

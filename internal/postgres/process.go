@@ -29,16 +29,23 @@ type process struct {
 // newProcess starts to watch a postmaster. The goroutine ends with the process,
 // or at detach.
 func (s *Server) newProcess(pid, pidfd int, child *os.Process, started time.Time) (*process, error) {
+	return s.watchProcess(&process{pid: pid, startedAt: started, child: child, pidfd: pidfd}, func(p *process) {
+		s.log.Warn("postmaster has ended", "pid", p.pid, "exit", p.exit)
+	})
+}
+
+// watchProcess starts to watch any process of the server. Its end is announced.
+func (s *Server) watchProcess(p *process, ended func(*process)) (*process, error) {
 	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("watch postmaster %d: %w", pid, err)
+		return nil, fmt.Errorf("watch process %d: %w", p.pid, err)
 	}
-	p := &process{pid: pid, startedAt: started, child: child, ended: make(chan struct{}), pidfd: pidfd, wake: wake}
+	p.ended, p.wake = make(chan struct{}), wake
 	s.wait.Add(1)
 	go func() {
 		defer s.wait.Done()
 		if p.watch() {
-			s.log.Warn("postmaster has ended", "pid", p.pid, "exit", p.exit)
+			ended(p)
 			s.announce()
 		}
 	}()

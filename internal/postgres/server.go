@@ -54,6 +54,7 @@ type Server struct {
 	config     Config
 	upstream   *Upstream // followed last; nil while not known
 	proc       *process  // nil while none is known
+	receiver   *process  // the walreceiver that was seen last; nil: none
 	major      int       // of the binaries; 0 while not asked
 	source     *Upstream // whom a copy or rewind reads from; its password is in the file too
 	logOffset  int64     // where this start's part of LogFile begins
@@ -98,10 +99,12 @@ func (s *Server) announce() {
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
-	p := s.proc
+	watched := []*process{s.proc, s.receiver}
 	s.mu.Unlock()
-	if p != nil {
-		p.detach()
+	for _, p := range watched {
+		if p != nil {
+			p.detach()
+		}
 	}
 	s.wait.Wait()
 	s.disconnect()

@@ -43,6 +43,7 @@ type Status struct {
 
 // Receiver is the walreceiver of a standby.
 type Receiver struct {
+	PID        int
 	Status     string
 	Timeline   wal.Timeline
 	SenderHost string
@@ -92,7 +93,7 @@ SELECT current_setting('server_version_num')::int, r.standby,
   coalesce(pg_last_wal_replay_lsn(), '0/0')::text,
   CASE WHEN r.standby THEN pg_is_wal_replay_paused() ELSE false END,
   pg_last_xact_replay_timestamp(), pg_postmaster_start_time(),
-  w.status, coalesce(w.received_tli, 0), coalesce(w.sender_host, ''), coalesce(w.sender_port, 0), coalesce(w.slot_name, ''),
+  w.status, coalesce(w.pid, 0), coalesce(w.received_tli, 0), coalesce(w.sender_host, ''), coalesce(w.sender_port, 0), coalesce(w.slot_name, ''),
   coalesce(w.latest_end_lsn, '0/0')::text,
   (SELECT json_agg(x) FROM (SELECT pid, coalesce(usename, '') AS usename, application_name,
      coalesce(host(client_addr), '') AS client_addr, state, sync_state, sync_priority,
@@ -124,6 +125,11 @@ func (s *Server) Status(ctx context.Context) Status {
 	}
 	status.Answering = true
 	s.becameReady()
+	if status.Receiver != nil {
+		s.watchReceiver(status.Receiver.PID)
+	} else {
+		s.watchReceiver(0)
+	}
 	if status.InRecovery && status.Timeline == 0 {
 		status.Timeline = s.replayTimeline(ctx, p, status)
 	}
@@ -134,11 +140,11 @@ func (s *Server) Status(ctx context.Context) Status {
 func readStatus(ctx context.Context, q querier, status *Status) error {
 	var timeline, receiverTimeline int64
 	var flushed, received, replayed, host, slot, latestEnd string
-	var port int
+	var receiverPID, port int
 	var replayedAt, started *time.Time
 	var receiver, replication, slots *string
 	err := q.QueryRow(ctx, statusQuery).Scan(&status.Version, &status.InRecovery, &timeline, &flushed, &received, &replayed,
-		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverTimeline, &host, &port, &slot, &latestEnd, &replication, &slots)
+		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverPID, &receiverTimeline, &host, &port, &slot, &latestEnd, &replication, &slots)
 	if err != nil {
 		return err
 	}
@@ -155,7 +161,7 @@ func readStatus(ctx context.Context, q querier, status *Status) error {
 		}
 	}
 	if receiver != nil {
-		status.Receiver = &Receiver{*receiver, wal.Timeline(receiverTimeline), host, port, slot, parse.lsn(latestEnd)}
+		status.Receiver = &Receiver{receiverPID, *receiver, wal.Timeline(receiverTimeline), host, port, slot, parse.lsn(latestEnd)}
 		status.Timeline = wal.Timeline(receiverTimeline)
 	}
 	status.Replication = parse.replication(replication)
