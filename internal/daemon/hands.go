@@ -60,6 +60,7 @@ var errWorking = errors.New("other work is under way")
 func newHands(base context.Context, pg *postgres.Server, k *keeper, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
 	h := &hands{pg: pg, keeper: k, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
 	pg.LaunchBy(k)
+	k.onChange(h.notify)
 	h.wait.Go(h.forward)
 	return h
 }
@@ -93,16 +94,21 @@ func (h *hands) close() {
 	h.pg.Close()
 }
 
-// Hold tells the guard how long the right to write lasts.
+// leaseMargin is how long before the end of the lease the server is frozen: it
+// covers clocks that run at different rates (2,200 ppm of 30 s are 66 ms) and the
+// time until the last process stands still.
+const leaseMargin = 500 * time.Millisecond
+
+// Hold tells the guard how long the right to write lasts, and whether the server may
+// be a primary.
 func (h *hands) Hold(ctx context.Context, mayWrite bool, until time.Time) {
-	var instant boottime.Instant
-	if !until.IsZero() {
-		instant = h.clock.Instant(until)
+	if !until.IsZero() { // not knowing is not extending
+		h.keeper.Deadline(h.clock.Instant(until).Add(-leaseMargin))
 	}
 	h.mu.Lock()
 	pid := h.look.pid
 	h.mu.Unlock()
-	h.keeper.Hold(ctx, pid, mayWrite, instant)
+	h.keeper.Hold(ctx, pid, mayWrite)
 }
 
 // Work is the long work under way and the outcome of the last.
@@ -132,11 +138,19 @@ func (h *hands) Cancel() {
 // only processes in an uninterruptible sleep live on after them.
 const killTimeout = 2 * time.Second
 
-// Kill ends every process of the server.
+// guardKillTimeout is how long the guard has for it: some milliseconds are the rule,
+// and one that hangs must not keep us from doing it ourselves.
+const guardKillTimeout = 300 * time.Millisecond
+
+// Kill ends every process of the server, by the guard if it can. What it leaves,
+// such as an archive command of its own session, ends after that.
 func (h *hands) Kill() {
 	h.Cancel()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.base), killTimeout)
 	defer cancel()
+	byGuard, done := context.WithTimeout(ctx, guardKillTimeout)
+	h.keeper.kill(byGuard)
+	done()
 	if err := h.pg.KillAll(ctx); err != nil {
 		h.log.Error("the server could not be killed", "err", err)
 	}
@@ -248,6 +262,7 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 	for _, text := range unusedDynamic(dynamic) {
 		h.log.Warn("dynamic configuration: " + text)
 	}
+	h.keeper.patience(ctx, e.TTL)
 	h.pg.Reconfigure(serverConfig(local, e.Postgresql))
 	h.effective(e)
 	if h.pg.Directory() != postgres.HasControl {
@@ -303,13 +318,23 @@ func (h *hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 }
 
 // CreateSlot, DropSlot and AdvanceSlot keep the members' slots.
-func (h *hands) CreateSlot(ctx context.Context, name string) error { return h.pg.CreateSlot(ctx, name) }
+func (h *hands) CreateSlot(ctx context.Context, name string) error {
+	ctx, done := h.keeper.whileRunning(ctx)
+	defer done()
+	return h.pg.CreateSlot(ctx, name)
+}
 
 // DropSlot removes a slot.
-func (h *hands) DropSlot(ctx context.Context, name string) error { return h.pg.DropSlot(ctx, name) }
+func (h *hands) DropSlot(ctx context.Context, name string) error {
+	ctx, done := h.keeper.whileRunning(ctx)
+	defer done()
+	return h.pg.DropSlot(ctx, name)
+}
 
 // AdvanceSlot lets a slot give up the log before a position.
 func (h *hands) AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error {
+	ctx, done := h.keeper.whileRunning(ctx)
+	defer done()
 	return h.pg.AdvanceSlot(ctx, slot.Name, slot.To)
 }
 

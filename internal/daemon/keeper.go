@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,84 +18,138 @@ import (
 )
 
 // keeper keeps the guard of this node's server: the process that stops the server
-// at the end of the lease, also when this one is dead or frozen by then (S1).
+// at the end of the permit, also when this one is dead or frozen by then (S1).
+//
+// Two sides use it. The agent's pass says in Hold whether the server may be a
+// primary, and launches it; that may take long. The permit's goroutine says in
+// Deadline until when it may write; that waits for nothing (keeper_deadline.go).
+// What the guard does with the server is in Standing (keeper_standing.go), and what
+// it keeps for our next life in Keep (keeper_record.go).
 //
 // The guard outlives the agent. One that is found holds an earlier deadline, and
-// keeps to it until a later one is told.
+// keeps to it until it is told another.
 type keeper struct {
 	socket string
-	giveUp time.Duration
 	log    *slog.Logger
-	watch  sync.WaitGroup
+	watch  sync.WaitGroup // those who end with close
+	news   chan struct{}  // a deadline is to be told
+	quit   chan struct{}
+	once   sync.Once
 
-	mu       sync.Mutex
-	guard    *fence.Guard     // nil: not connected
-	armed    bool             // as told last
-	deadline boottime.Instant // the end of the lease less the margin; 0: the key is not ours
-	off      bool             // no guard can be had; said already
+	children sync.WaitGroup // those who end with a server that has no guard, maybe after us
+
+	// founding is set while a cluster is being created: its first server takes
+	// writes before there is a leader, and so before there is a permit.
+	founding atomic.Bool
+
+	turn    sync.Mutex // one slow call at a time: connect, launch, adopt, arm, disarm
+	telling sync.Mutex // one deadline at a time, the newest last
+	keeping sync.Mutex // one record at a time
+
+	record []byte // kept last in this life; these three are of keeping
+	kept   bool   // a record was kept, or removed, in this life
+	sure   bool   // and the guard, if there is one, has exactly this
+
+	mu     sync.Mutex // of what follows; nobody waits for anything with it in hand
+	giveUp time.Duration
+	guard  *fence.Guard // nil: not connected
+	off    bool         // no guard can be had; said already
+	server int          // the postmaster that the guard has; 0: none
+	armed  bool         // as told last
+	until  deadline
+	state  guarded
+	wake   func() // the agent
 }
-
-// guardMargin is how long before the end of the lease the server is frozen: it
-// covers clocks that run at different rates (2,200 ppm of 30 s are 66 ms) and the
-// time until the last process stands still.
-const guardMargin = 500 * time.Millisecond
 
 func newKeeper(dataDir string, giveUp time.Duration, log *slog.Logger) *keeper {
-	return &keeper{socket: filepath.Clean(dataDir) + ".guard", giveUp: giveUp, log: log}
+	k := &keeper{
+		socket: filepath.Clean(dataDir) + ".guard", giveUp: giveUp, log: log,
+		news: make(chan struct{}, 1), quit: make(chan struct{}), wake: func() {},
+	}
+	k.state.run()
+	k.watch.Go(k.attend)
+	return k
 }
 
-// connect finds the guard, or starts one. The mutex is held.
+// connect finds the guard, or starts one. The turn is ours.
 func (k *keeper) connect(ctx context.Context) (*fence.Guard, error) {
-	if k.guard != nil {
-		return k.guard, nil
+	if g := k.current(); g != nil {
+		return g, nil
 	}
-	g, err := fence.Start(ctx, fence.Options{Socket: k.socket, GiveUp: k.giveUp, Output: os.Stderr})
+	k.mu.Lock()
+	giveUp := k.giveUp
+	k.mu.Unlock()
+	g, err := fence.Start(ctx, fence.Options{Socket: k.socket, GiveUp: giveUp, Output: os.Stderr})
 	if err != nil {
 		return nil, err
 	}
-	k.guard, k.off = g, false
 	found := g.Found()
-	k.armed = found.Armed // its deadline is its own affair, until we tell a later one
-	k.log.Info("guard", "pid", found.GuardPID, "server", found.PID, "protection", string(found.Protection), "armed", found.Armed)
+	k.log.Info("guard", "pid", found.GuardPID, "server", found.PID, "protection", string(found.Protection), "armed", found.Armed,
+		"freezer", found.Method, "priority", found.Priority)
+	k.keeping.Lock()
+	if err := k.keepAgain(ctx, g); err != nil {
+		k.keeping.Unlock()
+		return nil, errors.Join(err, g.Close())
+	}
+	k.mu.Lock()
+	k.guard, k.off, k.server, k.armed = g, false, found.PID, found.Armed
+	k.state.found(found)
+	k.mu.Unlock()
+	k.keeping.Unlock()
 	k.watch.Go(func() { k.listen(g) })
+	k.tell()
 	return g, nil
 }
 
-// listen logs what the guard does, until its connection ends.
-func (k *keeper) listen(g *fence.Guard) {
-	for e := range g.Events() {
-		switch e.Kind {
-		case fence.WasFrozen:
-			k.log.Warn("the guard has frozen the server", "why", string(e.Why), "late", e.Late, "took", e.Took)
-		case fence.WasThawed:
-			k.log.Warn("the guard has thawed the server", "paused", e.Took)
-		case fence.IsKilled:
-			k.log.Warn("the guard kills the server", "why", string(e.Why))
-		}
-	}
+// current is the guard that is connected, or nil.
+func (k *keeper) current() *fence.Guard {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.guard
+}
+
+// began notes what the guard has now.
+func (k *keeper) began(pid int, armed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.server, k.armed = pid, armed
+}
+
+func (k *keeper) setArmed(armed bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.armed = armed
+}
+
+// lose forgets a connection that has ended.
+func (k *keeper) lose(g *fence.Guard) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.guard == g {
-		k.guard = nil
+		k.guard, k.server, k.armed = nil, 0, false
 	}
 }
 
 // Launch starts the server as the guard's child. One that starts as a primary is
-// guarded from its first instruction.
+// guarded from its first instruction: without a permit in force it is frozen before
+// it answers anybody. Whoever means to start one asks permitted first.
 func (k *keeper) Launch(ctx context.Context, c postgres.Command) (int, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	g, err := k.connect(ctx)
 	if err != nil {
 		return k.unguarded(c, err)
 	}
-	armed := c.Primary && k.deadline != 0
-	pid, err := g.Launch(ctx, fence.Command{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdout: c.Output, Stderr: c.Output,
-		Armed: armed, Deadline: k.deadline})
+	armed := c.Primary && !k.founding.Load()
+	// The guard knows the deadline before it has the server: what is sent with the
+	// launch could have been taken back meanwhile.
+	k.tell()
+	pid, err := g.Launch(ctx, fence.Command{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdout: c.Output, Stderr: c.Output, Armed: armed})
 	if err != nil {
 		return 0, fmt.Errorf("launch the server by its guard: %w", err)
 	}
-	k.armed = armed
+	k.began(pid, armed)
+	k.poke()
 	return pid, nil
 }
 
@@ -108,89 +163,164 @@ func (k *keeper) unguarded(c postgres.Command, cause error) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	k.watch.Go(func() { _, _ = process.Wait() }) // reaps it
+	k.children.Go(func() { _, _ = process.Wait() }) // reaps it
 	return process.Pid, nil
-}
-
-// Hold tells the guard how things stand: until when the lease holds (zero: the
-// leader key is not ours), and whether the server may be a primary. A deadline
-// that is not known anew is left as it is: whoever is in doubt does not extend.
-func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool, until boottime.Instant) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.deadline = 0
-	if until != 0 {
-		k.deadline = until.Add(-guardMargin)
-	}
-	if pid == 0 || k.off {
-		return // no server: the next one is guarded by its launch
-	}
-	err := k.hold(ctx, pid, mayWrite)
-	switch {
-	case err == nil:
-	case k.guard == nil: // it is tried again at the next start of the server, not in every pass
-		k.without(err)
-	default:
-		k.log.Error("the guard could not be told", "err", err)
-		if errors.Is(err, fence.ErrGone) {
-			k.guard = nil
-		}
-	}
 }
 
 // without says, once, that there is no guard.
 func (k *keeper) without(cause error) {
-	if !k.off {
-		k.log.Error("the server runs without a guard: if this agent dies or hangs, nothing stops the server at the end of the lease", "err", cause)
-	}
+	k.mu.Lock()
+	said := k.off
 	k.off = true
+	k.state.run() // if a guard has left it frozen, nobody can tell
+	k.mu.Unlock()
+	if !said {
+		k.log.Error("the server runs without a guard: if this agent dies or hangs, nothing stops the server at the end of the permit", "err", cause)
+	}
 }
 
-func (k *keeper) hold(ctx context.Context, pid int, mayWrite bool) error {
-	first := k.guard == nil
+// Hold arms the guard when the server of that postmaster may be a primary, and
+// disarms it when it may not, or when the cluster is paused. It also sees to it that
+// there is a guard, and that the guard has the server: one that was running before
+// us is adopted.
+//
+// A server that was found running and that no guard had is armed with the first
+// permit of this life, not before: it would be frozen for a permit of which nothing
+// is known yet. Until then the agent stops it if another member leads.
+func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	k.mu.Lock()
+	off := k.off
+	k.mu.Unlock()
+	if off {
+		return // it is tried again at the next start of the server, not in every pass
+	}
 	g, err := k.connect(ctx)
 	if err != nil {
-		return err
+		k.without(err)
+		return
 	}
-	if first && g.Found().PID != pid {
-		k.armed = mayWrite && k.deadline != 0
-		return g.Adopt(ctx, pid, k.armed, k.deadline)
+	if pid == 0 {
+		return // the next server is armed by its launch
+	}
+	if err := k.hold(ctx, g, pid, mayWrite); err != nil {
+		k.log.Error("the guard could not be told", "err", err)
+		if errors.Is(err, fence.ErrGone) {
+			k.lose(g)
+		}
+	}
+}
+
+func (k *keeper) hold(ctx context.Context, g *fence.Guard, pid int, mayWrite bool) error {
+	k.mu.Lock()
+	server, armed, permitted := k.server, k.armed, k.until.known
+	k.mu.Unlock()
+	arm := mayWrite && (permitted || armed)
+	if server != pid {
+		arm = mayWrite && permitted
+		k.tell()
+		if err := g.Adopt(ctx, pid, arm, 0); err != nil {
+			return err
+		}
+		k.began(pid, arm)
+		k.poke()
+		return nil
 	}
 	switch {
-	case mayWrite && k.deadline != 0:
-		k.armed = true
-		return g.Arm(ctx, k.deadline)
-	case !mayWrite && k.armed:
-		k.armed = false
-		return g.Disarm(ctx)
+	case arm && !armed:
+		return k.armNow(ctx, g)
+	case !arm && armed:
+		if err := g.Disarm(ctx); err != nil {
+			return err
+		}
+		k.setArmed(false)
 	}
 	return nil
 }
 
-// arm makes sure, before a promotion, that the guard is armed. Not knowing is no
-// permission.
-func (k *keeper) arm(ctx context.Context) error {
+// armNow arms with the newest deadline. No deadline goes along, for the same reason
+// as in Launch.
+func (k *keeper) armNow(ctx context.Context, g *fence.Guard) error {
+	k.tell()
+	if err := g.Arm(ctx, 0); err != nil {
+		return err
+	}
+	k.setArmed(true)
+	k.poke()
+	return nil
+}
+
+var errNoPermit = errors.New("the permit is over")
+
+// permitted is nil while the permit lasts. Not knowing is no permission.
+func (k *keeper) permitted() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.off {
+	if !k.until.known || k.until.at <= boottime.Now() {
+		return errNoPermit
+	}
+	return nil
+}
+
+// arm makes sure, before a promotion, that the permit lasts and that the guard keeps
+// to it. Should it end right after, the guard freezes the server in its promotion.
+func (k *keeper) arm(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	if err := k.permitted(); err != nil {
+		return fmt.Errorf("arm the guard: %w", err)
+	}
+	k.mu.Lock()
+	off := k.off
+	k.mu.Unlock()
+	if off {
 		return nil // said at the start of the server
 	}
 	g, err := k.connect(ctx)
+	if err == nil {
+		err = k.armNow(ctx, g)
+	}
 	if err != nil {
 		return fmt.Errorf("arm the guard: %w", err)
 	}
-	if k.deadline == 0 {
-		return errors.New("arm the guard: the lease does not hold")
-	}
-	if err := g.Arm(ctx, k.deadline); err != nil {
-		return fmt.Errorf("arm the guard: %w", err)
-	}
-	k.armed = true
 	return nil
+}
+
+// kill has the guard end the server: stopped first, so that no process of it answers
+// a client while its neighbours are being killed. It is false where the guard could
+// not do it.
+func (k *keeper) kill(ctx context.Context) bool {
+	k.mu.Lock()
+	g, server := k.guard, k.server
+	k.mu.Unlock()
+	if g == nil || server == 0 {
+		return false
+	}
+	err := g.Kill(ctx)
+	if err != nil {
+		k.log.Warn("the guard could not kill the server", "err", err)
+	}
+	return err == nil
+}
+
+// patience tells the guard how long it keeps a frozen server: the cluster's ttl.
+func (k *keeper) patience(ctx context.Context, ttl time.Duration) {
+	k.mu.Lock()
+	g, same := k.guard, k.giveUp == ttl
+	k.giveUp = ttl
+	k.mu.Unlock()
+	if g == nil || same {
+		return
+	}
+	if err := g.SetGiveUp(ctx, ttl); err != nil {
+		k.log.Error("the guard could not be told the ttl", "err", err)
+	}
 }
 
 // close lets guard and server live on.
 func (k *keeper) close() {
+	k.once.Do(func() { close(k.quit) })
 	k.mu.Lock()
 	g := k.guard
 	k.guard = nil
@@ -200,4 +330,5 @@ func (k *keeper) close() {
 			k.log.Warn("the connection to the guard could not be closed", "err", err)
 		}
 	}
+	k.watch.Wait()
 }

@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -12,6 +14,7 @@ import (
 
 	"matriarch/internal/boottime"
 	"matriarch/internal/fence"
+	"matriarch/internal/permit"
 	"matriarch/internal/postgres"
 )
 
@@ -26,6 +29,17 @@ func sleeper(t *testing.T) postgres.Command {
 	return postgres.Command{Path: "/bin/sleep", Args: []string{"sleep", "60"}, Dir: "/", Output: null, Primary: true}
 }
 
+// shortDir is a directory with a name that a socket's path has room for.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "keeper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
 func newTestKeeper(t *testing.T, dir string) *keeper {
 	t.Helper()
 	k := newKeeper(filepath.Join(dir, "data"), time.Minute, slog.New(slog.DiscardHandler))
@@ -33,57 +47,259 @@ func newTestKeeper(t *testing.T, dir string) *keeper {
 	return k
 }
 
+// launched is a keeper whose server has been started, killed after the test.
+func (k *keeper) launched(t *testing.T, c postgres.Command) int {
+	t.Helper()
+	pid, err := k.Launch(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	return pid
+}
+
 func (k *keeper) status(t *testing.T) fence.Status {
 	t.Helper()
-	s, err := k.guard.Status(t.Context())
+	s, err := k.current().Status(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-func TestTheGuardGetsTheLeaseAndOutlivesTheAgent(t *testing.T) {
-	dir, err := os.MkdirTemp("", "keeper")
-	if err != nil {
-		t.Fatal(err)
+// awaitThat waits for a condition, and says what was seen last if it does not come.
+func awaitThat(t *testing.T, what string, met func() (bool, any)) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(20 * time.Second)
+	for {
+		ok, seen := met()
+		if ok {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			t.Fatalf("waited for %s, last seen: %+v", what, seen)
+		}
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+}
+
+func (k *keeper) awaitDeadline(t *testing.T, at boottime.Instant) {
+	t.Helper()
+	awaitThat(t, fmt.Sprintf("deadline %d", at), func() (bool, any) {
+		s := k.status(t)
+		return s.Deadline == at, s
+	})
+}
+
+func (k *keeper) awaitFrozen(t *testing.T, frozen bool) Standing {
+	t.Helper()
+	awaitThat(t, fmt.Sprintf("frozen %t", frozen), func() (bool, any) { s := k.Standing(); return s.Frozen == frozen, s })
+	return k.Standing()
+}
+
+func in(d time.Duration) boottime.Instant { return boottime.Now().Add(d) }
+
+func TestTheGuardGetsTheDeadlineAndOutlivesTheAgent(t *testing.T) {
+	dir := shortDir(t)
 	k := newTestKeeper(t, dir)
-	until := boottime.Now().Add(20 * time.Second)
-	k.Hold(t.Context(), 0, false, until)
-	pid, err := k.Launch(t.Context(), sleeper(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
-	s := k.status(t)
-	if !s.Armed || s.PID != pid || s.Deadline != until.Add(-guardMargin) {
+	until := in(time.Minute)
+	k.Deadline(until)
+	pid := k.launched(t, sleeper(t))
+	if s := k.status(t); !s.Armed || s.PID != pid || s.Deadline != until || s.Standing != fence.Running {
 		t.Errorf("a primary is guarded from its start: %+v", s)
 	}
-
 	later := until.Add(5 * time.Second)
-	k.Hold(t.Context(), pid, true, later)
-	if s := k.status(t); s.Deadline != later.Add(-guardMargin) {
-		t.Errorf("a renewal extends the deadline: %+v", s)
-	}
-	k.Hold(t.Context(), pid, true, 0)
-	if s := k.status(t); !s.Armed || s.Deadline != later.Add(-guardMargin) {
-		t.Errorf("not knowing is not extending, and not disarming: %+v", s)
+	k.Deadline(later)
+	k.awaitDeadline(t, later)
+	k.Deadline(until)
+	k.awaitDeadline(t, until) // the permit's goroutine knows why
+	k.Hold(t.Context(), pid, true)
+	if s := k.Standing(); !s.Armed || s.Frozen || s.Protection == "off" || s.Freezes != 0 {
+		t.Errorf("standing: %+v", s)
 	}
 
 	k.close() // the agent is gone; the next one finds what it left
 	again := newTestKeeper(t, dir)
-	again.Hold(t.Context(), pid, true, 0)
-	if s := again.status(t); !s.Armed || s.PID != pid || s.Deadline != later.Add(-guardMargin) {
+	left, err := again.Find(t.Context())
+	if err != nil || left.Server != pid || !left.Armed || left.Deadline != until || left.Leading {
+		t.Errorf("left: %+v, %v", left, err)
+	}
+	again.Deadline(0) // it has no permit yet, and takes nothing from that of before
+	again.Hold(t.Context(), pid, true)
+	if s := again.status(t); !s.Armed || s.PID != pid || s.Deadline != until || s.Standing != fence.Running {
 		t.Errorf("found after a restart: %+v", s)
 	}
-	again.Hold(t.Context(), pid, false, 0)
-	if s := again.status(t); s.Armed {
-		t.Errorf("a standby is not guarded: %+v", s)
-	}
 	if err := again.arm(t.Context()); err == nil {
-		t.Error("armed for a promotion without a lease")
+		t.Error("armed for a promotion without a permit of its own")
 	}
+	again.Deadline(in(time.Second)) // less than what was promised before
+	again.Hold(t.Context(), pid, false)
+	if s := again.status(t); s.Armed || s.Deadline != until {
+		t.Errorf("a standby is not guarded, and no promise is taken back: %+v", s)
+	}
+}
+
+func TestWithoutAPermitTheServerIsFrozen(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	woken := make(chan struct{}, 64)
+	k.onChange(func() { woken <- struct{}{} })
+	k.Deadline(in(time.Minute))
+	pid := k.launched(t, sleeper(t))
+	before := boottime.Now()
+	k.Deadline(0)
+	if s := k.awaitFrozen(t, true); s.Since < before || s.Freezes != 1 || !s.Armed {
+		t.Errorf("frozen: %+v", s)
+	}
+	<-woken
+	if err := k.permitted(); err == nil {
+		t.Error("permitted without a permit")
+	}
+	k.Hold(t.Context(), pid, true) // changes nothing
+	k.Deadline(in(time.Minute))
+	if s := k.awaitFrozen(t, false); s.Freezes != 1 || s.FrozenTime <= 0 || s.Since != 0 {
+		t.Errorf("thawed: %+v", s)
+	}
+	<-woken
+	k.Deadline(in(30 * time.Millisecond)) // and nothing more is heard of the permit
+	k.awaitFrozen(t, true)
+	k.Hold(t.Context(), pid, false) // paused, or a standby
+	k.awaitFrozen(t, false)
+	if !k.kill(t.Context()) {
+		t.Error("not killed")
+	}
+	awaitThat(t, "no protection without a server", func() (bool, any) {
+		s := k.Standing()
+		return s.Protection == "off" && !s.Armed && !s.Frozen, s
+	})
+}
+
+func TestAPrimaryIsLaunchedFrozenWithoutAPermitUnlessItFoundsTheCluster(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	k.founding.Store(true)
+	pid := k.launched(t, sleeper(t))
+	k.founding.Store(false)
+	k.Hold(t.Context(), pid, true)
+	if s := k.status(t); s.Armed || s.Standing != fence.Running {
+		t.Errorf("armed before the first permit: %+v", s)
+	}
+	k.Deadline(in(time.Minute))
+	k.Hold(t.Context(), pid, true)
+	if s := k.status(t); !s.Armed || s.Standing != fence.Running {
+		t.Errorf("not armed with the first permit: %+v", s)
+	}
+	k.Deadline(0)
+	if !k.kill(t.Context()) {
+		t.Fatal("not killed")
+	}
+	k.launched(t, sleeper(t))
+	k.awaitFrozen(t, true)
+}
+
+func TestAServerThatWasRunningIsAdopted(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	other := exec.Command("/bin/sleep", "60")
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- other.Wait() }()
+	pid := other.Process.Pid
+	k.Hold(t.Context(), pid, true)
+	if s := k.status(t); s.Armed || s.PID != pid {
+		t.Errorf("adopted before a permit: %+v", s)
+	}
+	if s := k.Standing(); s.Protection != "adopted" {
+		t.Errorf("standing: %+v", s)
+	}
+	k.Deadline(in(50 * time.Millisecond))
+	k.Hold(t.Context(), pid, true)
+	k.awaitFrozen(t, true)
+	if !k.kill(t.Context()) {
+		t.Error("not killed")
+	}
+	<-ended
+}
+
+func TestTheTermIsKeptForTheNextLife(t *testing.T) {
+	dir := shortDir(t)
+	k := newTestKeeper(t, dir)
+	first := permit.Kept{Term: 7, Revision: 9, Electorate: permit.Electorate{Leader: "n1", Members: []string{"n2"}}}
+	if err := k.Keep(first, true); err == nil {
+		t.Error("kept without a guard having been looked for")
+	}
+	k.Deadline(in(time.Minute))
+	k.launched(t, sleeper(t))
+	keep := func(kept permit.Kept, leading bool) {
+		t.Helper()
+		awaitThat(t, "the record to be kept", func() (bool, any) { err := k.Keep(kept, leading); return err == nil, err })
+	}
+	keep(first, true)
+	second := first
+	second.Revision = 12
+	keep(second, true)
+	k.close()
+
+	k = newTestKeeper(t, dir)
+	left, err := k.Find(t.Context())
+	if err != nil || !left.Leading || fmt.Sprint(left.Kept) != fmt.Sprint(second) {
+		t.Errorf("left %+v, %v; kept %+v", left, err, second)
+	}
+	keep(permit.Kept{}, false)
+	if s := k.status(t); s.Kept != nil {
+		t.Errorf("removed, and there is %q", s.Kept)
+	}
+
+	// A guard that dies is replaced, and gets the record again.
+	keep(first, true)
+	if err := k.current().Break(); err != nil {
+		t.Fatal(err)
+	}
+	awaitThat(t, "the guard to be missed", func() (bool, any) { return k.current() == nil, "it is not" })
+	if p := k.Standing().Protection; p != "off" {
+		t.Errorf("protection %q by a dead guard", p)
+	}
+	k.Hold(t.Context(), 0, false)
+	if s := k.status(t); !strings.Contains(string(s.Kept), `"term":7`) {
+		t.Errorf("the new guard has %q", s.Kept)
+	}
+}
+
+// TestAGuardThatWasStoppedFreezesAllTheSame stops the guard, as a person may with
+// the wrong pid.
+func TestAGuardThatWasStoppedFreezesAllTheSame(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	k.Deadline(in(time.Minute))
+	k.launched(t, sleeper(t))
+	if err := syscall.Kill(k.current().Found().GuardPID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	k.Deadline(in(20 * time.Millisecond))
+	k.awaitFrozen(t, true)
+	if k.current() == nil {
+		t.Error("the guard was lost")
+	}
+}
+
+// TestADeadlineWaitsForNobody has the slow side hang for good.
+func TestADeadlineWaitsForNobody(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	k.Deadline(in(time.Minute))
+	k.launched(t, sleeper(t))
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	began := time.Now()
+	for range 1000 {
+		k.Deadline(in(time.Hour))
+	}
+	last := in(2 * time.Hour)
+	k.Deadline(last)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("1000 deadlines took %v", took)
+	}
+	k.awaitDeadline(t, last)
 }
 
 func TestWithoutAGuardTheServerRunsAndThatIsSaid(t *testing.T) {
@@ -92,16 +308,52 @@ func TestWithoutAGuardTheServerRunsAndThatIsSaid(t *testing.T) {
 	t.Cleanup(k.close)
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	k.Hold(short, os.Getpid(), true, boottime.Now().Add(time.Minute))
+	k.Deadline(in(time.Minute))
+	k.Hold(short, os.Getpid(), true)
 	pid, err := k.Launch(short, sleeper(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := k.Keep(permit.Kept{Term: 1}, true); err != nil {
+		t.Errorf("there is nobody to keep it: %v", err)
+	}
+	if s := k.Standing(); s.Protection != "off" || s.Armed || s.Frozen {
+		t.Errorf("standing: %+v", s)
+	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Error(err)
 	}
-	k.watch.Wait()
+	k.children.Wait()
 	if n := strings.Count(said.String(), "without a guard"); n != 1 {
 		t.Errorf("said %d times: %s", n, said.String())
+	}
+}
+
+func TestAQuestionEndsWhenTheServerIsFrozen(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	k.Deadline(in(time.Minute))
+	k.launched(t, sleeper(t))
+	asking, done := k.whileRunning(t.Context())
+	defer done()
+	if asking.Err() != nil {
+		t.Fatal("ended before the freeze")
+	}
+	k.Deadline(0)
+	select {
+	case <-asking.Done():
+	case <-time.After(20 * time.Second):
+		t.Fatal("the question waits for a frozen server")
+	}
+	later, doneLater := k.whileRunning(t.Context())
+	defer doneLater()
+	if later.Err() == nil {
+		t.Error("a frozen server is asked")
+	}
+	k.Deadline(in(time.Minute))
+	k.awaitFrozen(t, false)
+	thawed, doneThawed := k.whileRunning(t.Context())
+	defer doneThawed()
+	if thawed.Err() != nil {
+		t.Error("a server that runs again is not asked")
 	}
 }

@@ -38,7 +38,7 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 
 	out := ha.Server{Upstream: upstream}
 	out.Directory, out.Unfinished = h.directory()
-	status := h.pg.Status(ctx)
+	status := h.status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
 	cache.pid = status.PID
 	if !status.Running {
@@ -56,7 +56,9 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 			// the first write (xlog.c, StartupXLOG).
 			out.Role = ha.Standby
 		}
-		h.control(ctx, status.Running, &out, &cache)
+		if out.CheckpointTimeline = cache.checkpointed; !h.keeper.Standing().Frozen || cache.systemID == "" {
+			h.control(ctx, status.Running, &out, &cache)
+		}
 	}
 	if !status.Running {
 		cache.role = ha.RoleUnknown
@@ -64,6 +66,14 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 	h.keep(cache)
 	out.SystemID = cache.systemID
 	return out
+}
+
+// status asks the server, unless it is frozen; if it is frozen meanwhile, the
+// question is broken off. It is running then, and does not answer.
+func (h *hands) status(ctx context.Context) postgres.Status {
+	ctx, done := h.keeper.whileRunning(ctx)
+	defer done()
+	return h.pg.Status(ctx)
 }
 
 // keep stores the cache back, but for what others change meanwhile.

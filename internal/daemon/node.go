@@ -46,7 +46,7 @@ func (n *node) Picture() api.Picture {
 
 // Postgres asks the server now.
 func (n *node) Postgres(ctx context.Context) api.Postgres {
-	s := n.hands.pg.Status(ctx)
+	s := n.hands.status(ctx)
 	if !s.Answering {
 		return api.Postgres{}
 	}

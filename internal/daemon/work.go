@@ -47,6 +47,8 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 
 // bootstrap creates the cluster and its roles. A failure leaves no server.
 func (h *hands) bootstrap(ctx context.Context) error {
+	h.keeper.founding.Store(true)
+	defer h.keeper.founding.Store(false)
 	err := h.pg.Bootstrap(ctx)
 	if err == nil {
 		err = h.pg.PostBootstrap(ctx)
@@ -76,6 +78,9 @@ func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
 // startPrimary starts the server and waits until it takes writes. Cancelled, it
 // leaves no server behind: the right to write may be gone.
 func (h *hands) startPrimary(ctx context.Context) error {
+	if err := h.keeper.permitted(); err != nil {
+		return fmt.Errorf("start as primary: %w", err)
+	}
 	err := h.pg.StartPrimary(ctx)
 	if err == nil {
 		err = h.pg.WaitReady(ctx)

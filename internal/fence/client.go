@@ -42,6 +42,8 @@ type Guard struct {
 	next    uint64
 	waiting map[string]chan guard.Message
 	found   Status
+
+	protection Protection
 }
 
 // callTimeout ends a call whose context has no deadline of its own.
@@ -84,6 +86,7 @@ func newGuard(ctx context.Context, conn *net.UnixConn, o Options) (*Guard, error
 		return nil, err
 	}
 	g.found = statusOf(hello)
+	g.protection = g.found.Protection
 	go g.read(reader)
 	if g.giveUp > 0 {
 		if err := g.SetGiveUp(ctx, g.giveUp); err != nil {
@@ -96,6 +99,36 @@ func newGuard(ctx context.Context, conn *net.UnixConn, o Options) (*Guard, error
 // Found is the status that the guard had when this connection was made: whether it
 // has a server, and until when that may run.
 func (g *Guard) Found() Status { return g.found }
+
+// Protection is how well the server is guarded now: Off when there is none, or
+// when the connection has ended.
+func (g *Guard) Protection() Protection {
+	select {
+	case <-g.done:
+		return Off
+	default:
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.protection
+}
+
+// learn takes the protection out of the answer that begins a server, and out of the
+// word that it has ended. They come in the order in which it changes.
+func (g *Guard) learn(m guard.Message) {
+	now := Protection(m.Get("protection"))
+	if Kind(m.Verb) == Exited {
+		now = Off
+	}
+	if now == "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m.Verb != "ok" || m.Int("pid") != 0 {
+		g.protection = now
+	}
+}
 
 // Events tells what the guard did and saw. It is closed when the connection ends.
 // Whoever does not read loses events, and asks Status.
@@ -128,6 +161,7 @@ func (g *Guard) read(reader *bufio.Reader) {
 			g.conn.Close()
 			return
 		}
+		g.learn(m)
 		if m.Verb != "ok" && m.Verb != "error" {
 			select {
 			case g.events <- eventOf(m):

@@ -29,8 +29,14 @@ func TestTheProtectionIsTheExpectedOne(t *testing.T) {
 	}
 	n := newNode(t, time.Minute)
 	n.shell("exec sleep 1000", false, 0)
-	if s := n.status(); s.Protection != expect {
+	if s := n.status(); s.Protection != expect || n.Protection() != expect {
 		t.Errorf("got %q by %q, want %q", s.Protection, s.Method, expect)
+	}
+	if err := n.Kill(limited(t)); err != nil {
+		t.Fatal(err)
+	}
+	if p := n.Protection(); p != Off {
+		t.Errorf("%q without a server", p)
 	}
 }
 

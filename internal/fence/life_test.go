@@ -223,9 +223,10 @@ func TestAServerLeftFrozenIsAdoptedFrozen(t *testing.T) {
 	if err := n.Adopt(limited(t), pid, true, 0); err != nil {
 		t.Fatal(err)
 	}
-	if s := n.status(); s.Standing != Frozen || s.Protection != Adopted {
+	if s := n.status(); s.Standing != Frozen || s.Protection != Adopted || n.Protection() != Adopted {
 		t.Errorf("adopted: %+v", s)
 	}
+	n.event(WasFrozen) // the agent is told what it could not know
 	if err := n.Kill(limited(t)); err != nil {
 		t.Fatal(err)
 	}

@@ -239,6 +239,9 @@ func (g *guard) begin(m Message) error {
 			g.log.fault("the freezer will be seen late", err)
 		}
 	}
+	if frozen {
+		g.push(Message{Verb: "frozen"}.WithInt("at", int64(g.stopped)).With("why", string(FoundFrozen)))
+	}
 	g.log.say(m.Verb + " " + strconv.Itoa(s.pid) + ": protection " + s.protection() + " by " + s.freeze.method())
 	return nil
 }

@@ -70,6 +70,7 @@ const (
 	Expired     Reason = "permit has ended"
 	Ordered     Reason = "told by the agent"
 	NothingCame Reason = "no permit came for too long"
+	FoundFrozen Reason = "left frozen by a guard before"
 )
 
 // Verdict is an action, its reason, and when to decide again at the latest; 0 is

@@ -1,0 +1,146 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"matriarch/internal/boottime"
+	"matriarch/internal/fence"
+)
+
+// deadline is until when the server may write, as the permit's goroutine has said
+// it, and what of that the guard was told.
+type deadline struct {
+	known bool             // there was a permit in this life
+	at    boottime.Instant // 0: there is none any more
+	told  boottime.Instant // the last that was told, in this life
+	to    *fence.Guard     // whom
+}
+
+// Deadline says until when the server may write; 0 says that it may not, and has it
+// frozen if it is armed. It waits for nothing, least of all for a launch: the
+// newest deadline goes out from a goroutine of its own.
+//
+// Before the first permit of this life 0 is without effect. An agent that has just
+// been started holds no permit, but the one before it may have left one, and what it
+// has left with the guard is for the guard to keep to.
+func (k *keeper) Deadline(until boottime.Instant) {
+	k.mu.Lock()
+	k.until.at = until
+	k.until.known = k.until.known || until != 0
+	k.mu.Unlock()
+	k.poke()
+}
+
+func (k *keeper) poke() {
+	select {
+	case k.news <- struct{}{}:
+	default: // it will see this one, too
+	}
+}
+
+// tell passes the newest deadline on, if the guard has not got it. All that is told
+// goes this way, so that no older one comes after a newer one.
+func (k *keeper) tell() {
+	k.telling.Lock()
+	defer k.telling.Unlock()
+	k.mu.Lock()
+	g, d := k.guard, k.until
+	k.mu.Unlock()
+	if g == nil || !d.known || g == d.to && d.at == d.told {
+		return
+	}
+	if err := sendDeadline(g, d); err != nil {
+		// A guard that is stopped, or gone. Its deadline passes; see overdue.
+		k.log.Warn("the guard could not be told the deadline", "err", err)
+		return
+	}
+	k.mu.Lock()
+	k.until.told, k.until.to = d.at, g
+	k.mu.Unlock()
+}
+
+// sendDeadline is careful to take nothing back from a guard that was found with a
+// later deadline than ours: that is the promise of an earlier life. But what this
+// life has told and tells no more is taken back.
+func sendDeadline(g *fence.Guard, d deadline) error {
+	if d.at == 0 {
+		return g.Cut(boottime.Now())
+	}
+	if d.at < d.told {
+		if err := g.Cut(d.at); err != nil {
+			return err
+		}
+	}
+	return g.Extend(d.at)
+}
+
+// attend tells the deadlines, and looks after the guard when one has passed.
+func (k *keeper) attend() {
+	timer := time.NewTimer(0)
+	<-timer.C
+	defer timer.Stop()
+	for {
+		select {
+		case <-k.quit:
+			return
+		case <-k.news:
+			k.tell()
+		case <-timer.C:
+			k.overdue()
+		}
+		if wait, due := k.untilOverdue(); due {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// frozenLate is when an armed guard should long have said that it freezes. It is
+// within the margin of the shortest permit, 20 ms.
+const frozenLate = 5 * time.Millisecond
+
+// answerLate is when a guard that was asked and gives no answer is given up. The
+// server has been running without a permit for that long by then, so it is short;
+// and a guard that is only late ends with its server, so it is not shorter.
+const answerLate = 150 * time.Millisecond
+
+// untilOverdue is how long to wait before the guard is looked after.
+func (k *keeper) untilOverdue() (time.Duration, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.guard == nil || k.server == 0 || !k.armed || !k.until.known || k.state.frozen || k.state.looked == k.until {
+		return 0, false
+	}
+	return max(0, k.until.at.Add(frozenLate).Sub(boottime.Now())), true
+}
+
+// overdue looks after a guard that has not said that it freezes: somebody may have
+// stopped it. It is continued, which harms none that runs, and asked. One that gives
+// no answer is killed, and so ends its server, by the kernel's signal, before two
+// primaries can meet.
+func (k *keeper) overdue() {
+	k.mu.Lock()
+	g, d := k.guard, k.until
+	due := g != nil && k.armed && !k.state.frozen && d.at.Add(frozenLate) <= boottime.Now()
+	if due {
+		k.state.looked = d // once for each deadline
+	}
+	k.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := g.Continue(); err != nil {
+		return // gone: its connection ends, too
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), answerLate)
+	defer cancel()
+	if _, err := g.Status(ctx); err == nil || ctx.Err() == nil {
+		return // it lives, and keeps to its deadline
+	}
+	k.log.Error("the guard does not answer at the end of the permit; it is killed, and the server with it", "guard", g.Found().GuardPID)
+	if err := g.Break(); err != nil {
+		k.log.Error("the guard could not be killed", "err", err)
+	}
+}
