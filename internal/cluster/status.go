@@ -244,15 +244,3 @@ func parseSync(e Entry, faults *[]string) Sync {
 	}
 	return s
 }
-
-func parseFailsafe(e Entry, faults *[]string) map[string]string {
-	if len(e.Data) == 0 {
-		return nil
-	}
-	var m map[string]string
-	if json.Unmarshal(e.Data, &m) != nil {
-		*faults = append(*faults, "failsafe is not a JSON object of addresses")
-		return nil
-	}
-	return m
-}
