@@ -9,7 +9,7 @@ GO      ?= go
 GOBUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt sim e2e install clean
+.PHONY: help build demo test lint fmt sim e2e chaos needless install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,15 @@ sim: ## simulated clusters only
 
 e2e: ## whole clusters with real servers only
 	$(GO) test -count=1 -timeout 20m ./test/e2e/...
+
+CHAOS_MINUTES ?= 10
+MINUTES ?= 10
+
+chaos: ## clusters hurt by lot for CHAOS_MINUTES (root; CHAOS_SEED repeats a run's faults)
+	CHAOS_MINUTES=$(CHAOS_MINUTES) $(GO) test -count=1 -v -timeout $$(($(CHAOS_MINUTES) + 20))m -run TestLong ./test/chaos
+
+needless: ## pgbench on all it can get for MINUTES, and nobody may take over
+	NEEDLESS_MINUTES=$(MINUTES) $(GO) test -count=1 -v -timeout $$(($(MINUTES) + 10))m -run TestNeedless ./test/chaos
 
 install: build ## binary and unit below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 bin/matriarch $(DESTDIR)$(PREFIX)/bin/matriarch

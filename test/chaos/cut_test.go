@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"matriarch/test/e2e/lab"
@@ -20,7 +21,8 @@ var (
 // the sender it looks like a network that swallows packets: no error, no reset.
 type cutter struct {
 	t     testing.TB
-	rules []rule // in force
+	rules []rule        // in force
+	made  *atomic.Int64 // rules so far: equal ones are told apart by their place
 }
 
 // rule says that a host does not hear another.
@@ -30,20 +32,22 @@ type rule struct {
 }
 
 const (
-	localPref = "1000" // of the rule that delivers to the host itself, moved behind ours
-	cutPref   = "100"
+	localPref = 30000 // of the rule that delivers to the host itself, moved behind ours
+	cutPref   = 100   // of the first of ours
 )
+
+func (f *field) cutter() *cutter { return &cutter{t: f.t, made: &f.rules} }
 
 // prepare makes room in a network for rules that come before local delivery.
 func (c *cutter) prepare(n lab.Network) {
-	c.ip(n, "add", "pref", localPref, "lookup", "local")
+	c.ip(n, "add", "pref", strconv.Itoa(localPref), "lookup", "local")
 	c.ip(n, "del", "pref", "0")
 }
 
 // deafen makes a node drop what comes from another; with ports, only what belongs
 // to connections to these, whoever of the two opened them.
 func (c *cutter) deafen(hearer, speaker *lab.Node, ports []int) {
-	all := []string{"pref", cutPref, "iif", "eth0", "from", speaker.Host}
+	all := []string{"iif", "eth0", "from", speaker.Host}
 	if ports == nil {
 		c.add(rule{hearer.Net, append(all, "blackhole")})
 		return
@@ -56,6 +60,7 @@ func (c *cutter) deafen(hearer, speaker *lab.Node, ports []int) {
 }
 
 func (c *cutter) add(r rule) {
+	r.what = append([]string{"pref", strconv.Itoa(cutPref + int(c.made.Add(1))%(localPref-cutPref))}, r.what...)
 	c.ip(r.at, "add", r.what...)
 	c.rules = append(c.rules, r)
 }

@@ -17,7 +17,7 @@ type fault struct {
 	takes   bool          // another node must take over, and the fault lasts until it has
 	keeps   bool          // nobody may take over
 	clean   bool          // no acknowledged row may be lost
-	standby bool          // it is meant for a standby
+	standby int           // it is meant for the first or second of the standbys
 
 	deal func(f *field, n *lab.Node) (heal func())
 }
@@ -34,10 +34,7 @@ func (f *field) deal(x fault) result {
 	f.t.Helper()
 	leader := f.c.WaitWhole(wholeLimit)
 	f.awaitWrites(f.h.Now(), wholeLimit)
-	n := leader
-	if x.standby {
-		n = f.c.Others(leader)[0]
-	}
+	n := f.victim(x, leader)
 	marks, began := f.marks(), f.h.Now()
 	f.s.say("-- %s, at %s (%s leads)", x.name, n.Name, leader.Name)
 	heal := x.deal(f, n)
@@ -55,6 +52,14 @@ func (f *field) deal(x fault) result {
 	r.lost = f.judge(now)
 	f.demand(x, r, now)
 	return r
+}
+
+// victim is the node that a fault is meant for.
+func (f *field) victim(x fault, leader *lab.Node) *lab.Node {
+	if x.standby == 0 {
+		return leader
+	}
+	return f.c.Others(leader)[x.standby-1]
 }
 
 // demand checks what was promised of the fault.
@@ -115,7 +120,7 @@ const (
 func cutFault(from string, way direction) fault {
 	ports := map[string][]int{"all": nil, "etcd": etcdPorts, "peers": peerPorts}[from]
 	return fault{name: fmt.Sprintf("cut off from %s, %s", from, way), deal: func(f *field, n *lab.Node) func() {
-		cut := &cutter{t: f.t}
+		cut := f.cutter()
 		for _, m := range f.c.Others(n) {
 			if way != speaks {
 				cut.deafen(n, m, ports)
@@ -170,10 +175,10 @@ var restartFault = fault{name: "kill agent, which is restarted", keeps: true, cl
 func and(a, b fault, between time.Duration) fault {
 	return fault{
 		name: strings.Join([]string{a.name, b.name}, " + "), hold: max(a.hold, b.hold), clean: a.clean && b.clean,
-		deal: func(f *field, n *lab.Node) func() {
-			healA := a.deal(f, n)
+		deal: func(f *field, leader *lab.Node) func() {
+			healA := a.deal(f, f.victim(a, leader))
 			f.pass(between)
-			healB := b.deal(f, n)
+			healB := b.deal(f, f.victim(b, leader))
 			return func() { healA(); healB() }
 		},
 	}
@@ -189,8 +194,8 @@ func (x fault) taking() fault { x.takes = true; return x }
 func (x fault) keeping() fault { x.keeps, x.clean = true, true; return x }
 
 // onStandby makes a fault one of a standby: the leader stays, and nothing is lost.
-func (x fault) onStandby() fault {
-	x.standby, x.keeps, x.clean = true, true, true
-	x.name += ", standby"
+func (x fault) onStandby(which int) fault {
+	x.standby, x.keeps, x.clean = which, true, true
+	x.name += fmt.Sprintf(" (standby %d)", which)
 	return x
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,7 +25,7 @@ type field struct {
 	sw      *lab.Switch
 	etcd    *lab.Etcd
 	c       *lab.Cluster
-	cut     *cutter
+	rules   atomic.Int64 // of cutters
 	h       *history.History
 	s       *story
 	clients []*client.Client
@@ -52,15 +53,19 @@ func seconds(variable string, otherwise int) time.Duration {
 func newField(t *testing.T) *field {
 	t.Helper()
 	sw := lab.NewSwitch(t, "192.168.111.1/24")
-	f := &field{t: t, sw: sw, cut: &cutter{t: t}, h: history.New()}
+	f := &field{t: t, sw: sw, h: history.New()}
 	f.s = &story{h: f.h}
 	hosts := []string{"192.168.111.31", "192.168.111.32", "192.168.111.164"}
 	var nets []lab.Network
 	for i, h := range hosts {
 		nets = append(nets, sw.Plug(port(i), h+"/24"))
-		f.cut.prepare(nets[i])
+		f.cutter().prepare(nets[i])
 	}
-	f.etcd = lab.StartEtcdEach(t, nets, hosts, sw.Net)
+	f.etcd = lab.NewEtcd(t, nets, hosts)
+	for i := range hosts {
+		smallDisk(t, f.etcd.Data(i))
+	}
+	f.etcd.Begin(sw.Net)
 	f.c = lab.NewAt(t, hosts, f.etcd, lab.Changed(func(_ *lab.Node, s lab.Settings) {
 		s.Set("bootstrap.pg_hba", []any{"host replication replicator 192.168.111.0/24 md5", "host all all 0.0.0.0/0 md5"})
 		if permit := os.Getenv("CHAOS_PERMIT"); permit != "" {
@@ -70,6 +75,7 @@ func newField(t *testing.T) *field {
 	f.c.Client = sw.Net
 	for i, n := range f.c.Nodes {
 		n.Net = nets[i]
+		n.Uptime = uptimes[i]
 	}
 	t.Cleanup(f.keep)
 	f.c.Start()
@@ -80,6 +86,9 @@ func newField(t *testing.T) *field {
 	f.startClients()
 	return f
 }
+
+// uptimes are how far the nodes' boot clocks are ahead of the machine's.
+var uptimes = []time.Duration{0, 3 * time.Hour, 400 * 24 * time.Hour}
 
 // port is the name of a node's cable.
 func port(i int) string { return fmt.Sprintf("n%d", i+1) }

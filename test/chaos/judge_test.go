@@ -48,13 +48,13 @@ func (f *field) judge(leader *lab.Node) int {
 	f.t.Helper()
 	appends := f.h.Appends()
 	f.tellReigns(appends)
+	broken := f.h.Strange()
 	for _, v := range history.Exclusion(appends) {
-		f.s.say("S1 broken: %s", v)
-		f.t.Errorf("S1 broken: %s", v)
+		broken = append(broken, "S1 broken: "+v.String())
 	}
-	f.strange()
-	if f.t.Failed() {
-		f.t.FailNow()
+	if len(broken) > 0 {
+		f.s.say("%s", strings.Join(broken, "\n"))
+		f.t.Fatal(strings.Join(broken, "\n"))
 	}
 	fresh := appends[f.judged:]
 	f.judged = len(appends)
@@ -73,13 +73,6 @@ func (f *field) judge(leader *lab.Node) int {
 	}
 	f.lost += len(v.Lost)
 	return len(v.Lost)
-}
-
-func (f *field) strange() {
-	f.t.Helper()
-	for _, text := range f.h.Strange() {
-		f.t.Error(text)
-	}
 }
 
 // tellReigns says who has begun to acknowledge.

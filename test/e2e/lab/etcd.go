@@ -42,43 +42,40 @@ func StartEtcd(t testing.TB, n int) *Etcd {
 // StartEtcdIn starts one server on a host of a network.
 func StartEtcdIn(t testing.TB, in Network, host string, clients Network) *Etcd {
 	t.Helper()
-	return StartEtcdEach(t, []Network{in}, []string{host}, clients)
+	e := NewEtcd(t, []Network{in}, []string{host})
+	e.Begin(clients)
+	return e
 }
 
 // NoFsync is for tests that kill processes and not machines: what the kernel has
 // taken counts as written.
 const NoFsync = "--unsafe-no-fsync"
 
-// StartEtcdEach starts a server on each of the hosts, which are in networks of
-// their own. Options are further words of the command line; if there is none, it is
-// NoFsync.
-func StartEtcdEach(t testing.TB, in []Network, hosts []string, clients Network, options ...string) *Etcd {
+// NewEtcd prepares a server on each of the hosts, which are in networks of their
+// own. Options are further words of the command line; if there is none, it is
+// NoFsync. Begin starts them.
+func NewEtcd(t testing.TB, in []Network, hosts []string, options ...string) *Etcd {
 	t.Helper()
-	e := newEtcd(t, in, hosts)
-	if len(options) > 0 {
-		e.options = options
+	if len(options) == 0 {
+		options = []string{NoFsync}
 	}
-	e.begin(clients)
-	return e
-}
-
-func startEtcd(t testing.TB, in Network, hosts []string) *Etcd {
-	t.Helper()
-	e := newEtcd(t, slices.Repeat([]Network{in}, len(hosts)), hosts)
-	e.begin(in)
-	return e
-}
-
-func newEtcd(t testing.TB, in []Network, hosts []string) *Etcd {
-	t.Helper()
-	e := &Etcd{t: t, in: in, options: []string{NoFsync}, dir: Dir(t), members: make([]*Process, len(hosts))}
+	e := &Etcd{t: t, in: in, options: options, dir: Dir(t), members: make([]*Process, len(hosts))}
 	for _, h := range hosts {
 		e.Endpoints = append(e.Endpoints, h+":2379")
 	}
 	return e
 }
 
-func (e *Etcd) begin(clients Network) {
+func startEtcd(t testing.TB, in Network, hosts []string) *Etcd {
+	t.Helper()
+	e := NewEtcd(t, slices.Repeat([]Network{in}, len(hosts)), hosts)
+	e.Begin(in)
+	return e
+}
+
+// Begin starts all servers and waits until they take writes. Clients is where the
+// tests' own connections come from.
+func (e *Etcd) Begin(clients Network) {
 	e.t.Helper()
 	require(e.t, "etcd")
 	e.t.Cleanup(func() {
@@ -115,6 +112,12 @@ func (e *Etcd) Start(i int) {
 
 // Data is a member's directory.
 func (e *Etcd) Data(i int) string { return filepath.Join(e.dir, fmt.Sprintf("e%d", i)) }
+
+// Put writes a key, and gives up when ctx ends.
+func (e *Etcd) Put(ctx context.Context, key, value string) error {
+	_, err := e.client.Put(ctx, key, value)
+	return err
+}
 
 // Running reports that a member has not ended.
 func (e *Etcd) Running(i int) bool { return e.members[i] != nil && e.members[i].Running() }

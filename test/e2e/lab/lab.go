@@ -17,6 +17,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -109,12 +110,29 @@ func sweep(root string) {
 	if err := killInside(ctx, root); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
+	unmountBelow(root)
 	if os.Getenv(keepVariable) != "" {
 		fmt.Fprintln(os.Stderr, "kept:", root)
 		return
 	}
 	if err := os.RemoveAll(root); err != nil {
 		fmt.Fprintln(os.Stderr, err)
+	}
+}
+
+// unmountBelow takes off what a test has mounted, as far as it is known to be of
+// this run: what is mounted below the run's directory.
+func unmountBelow(root string) {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 1 && strings.HasPrefix(fields[1], root+"/") {
+			if err := syscall.Unmount(fields[1], syscall.MNT_DETACH); err != nil {
+				fmt.Fprintf(os.Stderr, "unmount %s: %v\n", fields[1], err)
+			}
+		}
 	}
 }
 

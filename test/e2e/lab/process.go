@@ -20,6 +20,11 @@ type Process struct {
 // appended to the log. It dies with the test process; who launches it ends it before.
 func launch(t testing.TB, in Network, log string, path string, args ...string) *Process {
 	t.Helper()
+	return launchAs(t, account(t), in, log, path, args...)
+}
+
+func launchAs(t testing.TB, who *syscall.Credential, in Network, log string, path string, args ...string) *Process {
+	t.Helper()
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		t.Fatal(err)
@@ -29,7 +34,7 @@ func launch(t testing.TB, in Network, log string, path string, args ...string) *
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), "USER=postgres", "LC_ALL=C", "HOME="+filepath.Dir(log)) // each node is a machine
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account(t), Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := in.Do(cmd.Start); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
