@@ -30,7 +30,7 @@ func sameJSON(t *testing.T, got, want string) {
 func TestStatusDocument(t *testing.T) {
 	address := "127.0.0.1"
 	leader := primary()
-	leader.picture.Tags = cluster.Tags{"clonefrom": true}
+	leader.picture.Tags, leader.picture.Guard = cluster.Tags{"clonefrom": true}, "freezer"
 	leader.postgres.Senders = []Sender{{User: "repl", Application: "n2", Address: &address, State: "streaming", SyncState: "async"}, {User: "repl", Application: "local"}}
 	busy := syncStandby("on")
 	busy.picture.PendingRestart, busy.picture.PendingReason = true, map[string]cluster.Change{"max_connections": {Old: "50", New: "60"}}
@@ -48,7 +48,7 @@ func TestStatusDocument(t *testing.T) {
 		"primary": {leader, `{"state":"running","postmaster_start_time":"2026-11-23 12:00:00.209995+00:00","role":"primary","server_version":150020,
 			"xlog":{"location":1000},"timeline":1,"replication":[{"usename":"repl","application_name":"n2","client_addr":"127.0.0.1","state":"streaming","sync_state":"async","sync_priority":0},
 			{"usename":"repl","application_name":"local","client_addr":null,"state":"","sync_state":"","sync_priority":0}],"dcs_last_seen":1795435200,"tags":{"clonefrom":true},
-			"database_system_identifier":"7711295878037623665","patroni":{"version":"4.1.4","scope":"demo","name":"n1"}}`},
+			"database_system_identifier":"7711295878037623665","guard":"freezer","patroni":{"version":"4.1.4","scope":"demo","name":"n1"}}`},
 		"standby": {busy, `{"state":"running","postmaster_start_time":"2026-11-23 12:00:00.209995+00:00","role":"replica","server_version":150020,
 			"xlog":{"received_location":900,"replayed_location":800,"replayed_timestamp":"2026-11-23 12:00:00+00:00","paused":false},"sync_standby":true,"timeline":1,
 			"replication_state":"streaming","dcs_last_seen":1795435200,"database_system_identifier":"7711295878037623665","pending_restart":true,

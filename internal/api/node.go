@@ -82,6 +82,7 @@ type Picture struct {
 	PendingReason    map[string]cluster.Change
 	ScheduledRestart json.RawMessage
 
+	Guard          string    // how well the running server is guarded: freezer, signals, adopted or off
 	WatchdogFailed bool      // required and not usable
 	FailsafeActive bool      // the failsafe mode carries this node's leader
 	Failsafe       []byte    // the failsafe key as last seen, nil without

@@ -37,6 +37,7 @@ type status struct {
 	PendingReason    map[string]cluster.Change `json:"pending_restart_reason,omitempty"`
 	ScheduledRestart json.RawMessage           `json:"scheduled_restart,omitempty"`
 	WatchdogFailed   bool                      `json:"watchdog_failed,omitempty"`
+	Guard            string                    `json:"guard,omitempty"` // Matriarch's own
 	Patroni          patroni                   `json:"patroni"`
 
 	postgres Postgres
@@ -67,7 +68,7 @@ func (s *Postgres) describe(p Picture, version string) status {
 		Pause: p.Settings.Pause, Unlocked: p.View == nil || p.View.Leader.Name == "",
 		FailsafeActive: p.FailsafeActive, Tags: p.Tags, SystemID: p.SystemID,
 		PendingRestart: p.PendingRestart, PendingReason: p.PendingReason,
-		ScheduledRestart: p.ScheduledRestart, WatchdogFailed: p.WatchdogFailed,
+		ScheduledRestart: p.ScheduledRestart, WatchdogFailed: p.WatchdogFailed, Guard: p.Guard,
 		Patroni: patroni{Version: version, Scope: p.Scope, Name: p.Name},
 	}
 	if p.EffectiveTags != nil {

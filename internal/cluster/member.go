@@ -85,6 +85,11 @@ type Member struct {
 	// without it is Patroni's, and takes the leader key as soon as its lease is over.
 	Permit bool
 
+	// Guard is how well the member's server is kept from writing without the right to:
+	// freezer, signals, adopted or off. Empty: it does not run, or the member is
+	// Patroni's. Matriarch's own field.
+	Guard string
+
 	// CheckpointPending is set while a promoted member has not yet written the
 	// checkpoint that puts its new timeline into its control file: until then
 	// nobody may rewind from it (B-301).
@@ -122,6 +127,7 @@ type memberJSON struct {
 	Pause             bool              `json:"pause,omitempty"`
 	Progress          string            `json:"progress,omitempty"`
 	Permit            bool              `json:"permit,omitempty"`
+	Guard             string            `json:"guard,omitempty"`
 }
 
 // Encode is the value of the member's key.
@@ -131,7 +137,7 @@ func (m Member) Encode() []byte {
 		ProxyURL: m.ProxyURL, Tags: m.Tags, PendingRestart: m.PendingRestart, PendingReason: m.PendingReason,
 		Location: uint64(m.Location), ReplayLSN: uint64(m.ReplayLSN), ReceiveLSN: uint64(m.ReceiveLSN),
 		ReplicationState: m.ReplicationState, Timeline: uint32(m.Timeline), Pause: m.Pause,
-		ScheduledRestart: m.ScheduledRestart, Progress: m.Progress, Permit: m.Permit,
+		ScheduledRestart: m.ScheduledRestart, Progress: m.Progress, Permit: m.Permit, Guard: m.Guard,
 	}
 	if m.CheckpointPending {
 		out.CheckpointPending = new(bool) // false: not done yet
@@ -157,6 +163,7 @@ func parseMember(name string, e Entry, faults *[]string) Member {
 	}
 	m.Version, m.ProxyURL = fields.text("version"), fields.text("proxy_url")
 	m.ReplicationState, m.Progress = fields.text("replication_state"), fields.text("progress")
+	m.Guard = fields.text("guard")
 	m.Location, m.ReplayLSN, m.ReceiveLSN = fields.lsn("xlog_location"), fields.lsn("replay_lsn"), fields.lsn("receive_lsn")
 	if n := fields.number("timeline"); n > 0 && n <= math.MaxUint32 {
 		m.Timeline = wal.Timeline(n)

@@ -34,6 +34,7 @@ const (
 	pendingReason    = "Pending restart reason"
 	scheduledRestart = "Scheduled restart"
 	tagsColumn       = "Tags"
+	guardColumn      = "Guard"
 )
 
 var memberColumns = []column{
@@ -51,8 +52,17 @@ func columnsFor(rows []row, extended bool) []column {
 			columns = append(columns, column{name: name, header: name})
 		}
 	}
+	// Of its own accord a list speaks of the guard only where there is something to
+	// worry about, so that it looks as patronictl's does.
+	if slices.ContainsFunc(rows, func(r row) bool { return r[guardColumn] != nil && (extended || !guarded(r)) }) {
+		columns = append(columns, column{name: guardColumn, header: guardColumn})
+	}
 	return columns
 }
+
+// guarded reports that the member's server is stopped for certain at the end of its
+// permit, and told so if the guard dies.
+func guarded(r row) bool { return r[guardColumn] == "freezer" || r[guardColumn] == "signals" }
 
 // rows are the members in the order of their names; cells that would be empty are
 // absent. Long reasons are hidden where they would make the table unreadable.
@@ -92,6 +102,7 @@ func (p picture) rows(hideLong bool) []row {
 		if len(m.Tags) > 0 {
 			r[tagsColumn] = m.Tags
 		}
+		r.set(guardColumn, m.Guard)
 		rows = append(rows, r)
 	}
 	return rows

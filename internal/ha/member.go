@@ -12,7 +12,7 @@ func (o Observation) member() cluster.Member {
 	m := cluster.Member{
 		Name: o.Me.Name, ConnURL: o.Me.ConnURL, APIURL: o.Me.APIURL, ProxyURL: o.Me.ProxyURL, Version: o.Me.Version,
 		State: o.State(), Role: o.Role(), Tags: o.Me.Tags.Published(), Pause: o.Store.Settings.Pause,
-		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
+		Guard: o.Guard(), PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
 	}
 	switch o.Job.Work {
@@ -35,6 +35,19 @@ func (o Observation) member() cluster.Member {
 		}
 	}
 	return m
+}
+
+// Guard is how well the running server is kept from writing without the right to.
+// While the cluster is paused nothing keeps it, and every view says so.
+func (o Observation) Guard() string {
+	switch {
+	case !o.Server.Running || o.Server.Guard == "":
+		return ""
+	case o.Store.Settings.Pause:
+		return "off"
+	default:
+		return o.Server.Guard
+	}
 }
 
 // State is what the server is doing, in Patroni's words.

@@ -118,10 +118,11 @@ type Server struct {
 	Directory  Directory
 	Unfinished Work // what was cut off in the middle of this directory, NoWork if nothing
 	SystemID   string
-	Running    bool // a postmaster is alive
-	Answering  bool // and it answered this pass's query
-	Starting   bool // and it answered that it does not take connections yet
-	Role       Role // as answered; as known last while it does not answer
+	Running    bool   // a postmaster is alive
+	Answering  bool   // and it answered this pass's query
+	Starting   bool   // and it answered that it does not take connections yet
+	Guard      string // by what it is stopped at the end of the right to write: freezer, signals, adopted or off
+	Role       Role   // as answered; as known last while it does not answer
 
 	// End is how far the log goes. Running: flushed by a primary, the larger of
 	// received and replayed of a standby. Down: what the control file vouches
