@@ -31,11 +31,15 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"POST reload":       s.reload,
 		"POST switchover":   s.switchover,
 		"POST failover":     s.failover,
+		"POST failsafe":     s.failsafe,
 		"DELETE switchover": s.unschedule,
 	}[r.Method+" "+first]
 	if handler == nil {
 		a.page(http.StatusNotImplemented, fmt.Sprintf("Unsupported method (%s). Server does not support this operation", quoted(r.Method)))
 		return
+	}
+	if first == "failsafe" {
+		a.set = a.set.withoutMembers()
 	}
 	if no := a.set.gate.check(r, s.node); no != nil {
 		if no.code == http.StatusUnauthorized {
@@ -69,7 +73,9 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 		} else if ok {
 			a.page(http.StatusBadGateway, "There is no dynamic configuration yet")
 		}
-	case "metrics", "failsafe":
+	case "failsafe":
+		s.failsafeKey(a)
+	case "metrics":
 		a.page(http.StatusNotImplemented, "Server does not support this operation")
 	default:
 		s.health(a, r)

@@ -83,8 +83,9 @@ func New(o Options) (*Client, error) {
 
 // Answer is a member's reply to a request.
 type Answer struct {
-	Code int
-	Text string
+	Code   int
+	Text   string
+	Header http.Header
 }
 
 // Unsupported reports that the member does not know the endpoint.
@@ -132,7 +133,7 @@ func (c *Client) Do(ctx context.Context, method, apiURL, endpoint string, body a
 	if err != nil {
 		return Answer{}, fmt.Errorf("read the answer of %s: %w", where, err)
 	}
-	return Answer{Code: response.StatusCode, Text: string(data)}, nil
+	return Answer{Code: response.StatusCode, Text: string(data), Header: response.Header}, nil
 }
 
 // beside replaces the path of the member's api_url. Credentials in it are dropped:
