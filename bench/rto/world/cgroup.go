@@ -1,0 +1,56 @@
+package world
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// makeGroup makes a cgroup for the run, below which every node gets one that
+// belongs to the servers' user, as a unit with Delegate=yes does. Empty where the
+// machine has no cgroup v2 that we may use; the nodes then have none.
+func makeGroup() string {
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		var fs unix.Statfs_t
+		if err := unix.Statfs(root, &fs); err != nil || fs.Type != unix.CGROUP2_SUPER_MAGIC {
+			continue
+		}
+		dir := filepath.Join(root, fmt.Sprintf("rto%d", os.Getpid()))
+		if err := os.Mkdir(dir, 0o755); err == nil {
+			return dir
+		}
+	}
+	return ""
+}
+
+// removeGroup removes a cgroup with all below. Nothing runs in them any more.
+func removeGroup(dir string) error {
+	var dirs []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		return err
+	})
+	for i := len(dirs) - 1; i >= 0; i-- { // those inside come after
+		err = errors.Join(err, os.Remove(dirs[i]))
+	}
+	return err
+}
+
+// joinGroup gives a cgroup to the user and moves this process into it.
+func joinGroup(dir string, uid, gid int) error {
+	for _, name := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
+		if err := os.Chown(filepath.Join(dir, name), uid, gid); err != nil {
+			return fmt.Errorf("give away the node's cgroup: %w", err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0); err != nil {
+		return fmt.Errorf("enter the node's cgroup: %w", err)
+	}
+	return nil
+}
