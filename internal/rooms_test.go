@@ -41,6 +41,8 @@ var rooms = map[string]room{
 	"fence/watchdog": {"boottime", "a device, and when to feed it; who leads it is told"},
 	"permit":         {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
 
+	"permit/wire": {"permit", "carries heartbeats, and decides nothing"},
+
 	"postgres/conf": {"wal", "text only"},
 	"postgres":      {"wal durable postgres/conf", "the hands on one server decide nothing and know no store"},
 
@@ -53,7 +55,7 @@ var rooms = map[string]room{
 	"store":      {"dcs dcs/etcd config cluster", "opens the store that the file names, for the daemon and for ctl"},
 	"ctl":        {"api/client dcs store config cluster wal", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit postgres postgres/conf agent api api/client proxy web config store",
+	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store",
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},

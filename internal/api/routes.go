@@ -41,14 +41,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if first == "failsafe" {
 		a.set = a.set.withoutMembers()
 	}
-	if no := a.set.gate.check(r, s.node); no != nil {
-		if no.code == http.StatusUnauthorized {
-			w.Header().Set("WWW-Authenticate", `Basic realm="Patroni"`)
-		}
-		a.text(no.code, no.text)
-		return
+	if s.permits(a, r, s.node) {
+		handler(a, r)
 	}
-	handler(a, r)
 }
 
 func (s *Server) get(a *answer, r *http.Request, first string) {
@@ -77,6 +72,10 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 		s.failsafeKey(a)
 	case "metrics":
 		a.page(http.StatusNotImplemented, "Server does not support this operation")
+	case "heartbeat":
+		if !s.heartbeats(a, r) {
+			s.health(a, r)
+		}
 	default:
 		s.health(a, r)
 	}

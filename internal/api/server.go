@@ -29,6 +29,11 @@ type Options struct {
 	Headers      map[string]string // on every JSON or text answer
 	HTTPSHeaders map[string]string // over Headers while TLS is on
 
+	// Heartbeats takes over the connections on which leaders send heartbeats, once
+	// the rules of Access have let them in. Its owner ends it after Run. Nil: there
+	// is none.
+	Heartbeats http.Handler
+
 	Version string           // X.Y.Z as published in the member key
 	Product string           // Server header under original
 	Now     func() time.Time // the clock of Picture.LeaderUntil; nil: time.Now
@@ -54,6 +59,8 @@ type Server struct {
 	log   *slog.Logger
 	now   func() time.Time
 	set   atomic.Pointer[settings]
+
+	recalled recalled
 
 	mu       sync.Mutex // guards the fields below
 	listener net.Listener

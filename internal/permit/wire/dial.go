@@ -63,7 +63,7 @@ func dial(ctx context.Context, t target, known string, p patience) (*outbound, e
 	}
 	c := &outbound{conn: conn, target: t, address: conn.RemoteAddr().String()}
 	// The handshake below knows no context but that of TLS.
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { cut(conn) })
 	if u.Scheme == "https" {
 		c.conn, err = handshake(ctx, conn, u.Hostname(), t.options.TLS)
 	}
@@ -74,7 +74,7 @@ func dial(ctx context.Context, t target, known string, p patience) (*outbound, e
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = conn.Close()
+		cut(conn)
 		if ctx.Err() != nil {
 			err = ctx.Err() // the cause; the closed connection is what followed
 		}

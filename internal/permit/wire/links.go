@@ -14,7 +14,7 @@ import (
 // goroutines, under no lock, and may call Send.
 type Handlers struct {
 	Acked  func(permit.Ack)
-	Closed func(member string) // its connection has ended, not by us
+	Closed func(member string) // its connection, on which it had acknowledged something, has ended without us
 }
 
 // Links are the connections of a leader, one per member that something is sent to.
@@ -24,10 +24,11 @@ type Links struct {
 	options  atomic.Pointer[Options]
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
+	idle     time.Duration // idleWait, but for tests
 	running  sync.WaitGroup
 
-	mu    sync.Mutex // guards lines, and is held to write to their boxes
-	lines map[string]*line
+	mu    sync.Mutex // guards links, and is held to write to their boxes
+	links map[string]*link
 }
 
 // NewLinks makes Links without a connection; Close ends them.
@@ -35,7 +36,7 @@ func NewLinks(o Options, h Handlers, log *slog.Logger) *Links {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l := &Links{handlers: h, log: log, lines: map[string]*line{}}
+	l := &Links{handlers: h, log: log, idle: idleWait, links: map[string]*link{}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.options.Store(&o)
 	return l
@@ -49,10 +50,10 @@ func (l *Links) Send(member, apiURL string, hb permit.Heartbeat) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	m := l.lines[member]
+	m := l.links[member]
 	if m == nil {
-		m = newLine(member, l)
-		l.lines[member] = m
+		m = newLink(member, l)
+		l.links[member] = m
 		l.running.Go(func() { m.run(l.ctx) })
 	}
 	select {
@@ -75,13 +76,13 @@ func (l *Links) Close() {
 	l.running.Wait()
 }
 
-// leave ends a line that has nothing to send, unless something came meanwhile.
-func (l *Links) leave(m *line) bool {
+// leave ends a link that has nothing to send, unless something came meanwhile.
+func (l *Links) leave(m *link) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(m.box) > 0 {
 		return false
 	}
-	delete(l.lines, m.member)
+	delete(l.links, m.member)
 	return true
 }

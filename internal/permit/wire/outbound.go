@@ -11,7 +11,7 @@ import (
 	"matriarch/internal/permit"
 )
 
-// outbound is one connection to a member. Its line owns it but for lines, which
+// outbound is one connection to a member. Its link owns it but for lines, which
 // are its reader's.
 type outbound struct {
 	conn    net.Conn
@@ -21,6 +21,7 @@ type outbound struct {
 
 	term, sequence int64     // of the newest heartbeat sent
 	asked          time.Time // since when nothing was acknowledged; zero: nothing is awaited
+	proven         bool      // something was acknowledged
 }
 
 // send writes a heartbeat, and waits no longer than until the next is due.
@@ -41,7 +42,7 @@ func (c *outbound) send(line []byte, hb permit.Heartbeat, now time.Time) error {
 // heard takes an acknowledgement: of the newest heartbeat, or of an older one,
 // which shows at least that the path is alive.
 func (c *outbound) heard(ack permit.Ack, now time.Time) {
-	c.asked = now
+	c.asked, c.proven = now, true
 	if ack.Of == c.term && ack.Sequence == c.sequence {
 		c.asked = time.Time{}
 	}
@@ -55,24 +56,26 @@ func (c *outbound) overdue(pace time.Duration) (at time.Time, ok bool) {
 	return c.asked.Add(pace / 3), !c.asked.IsZero()
 }
 
-// retire gives the connection up while another one serves: the member is told, so
-// that it does not take the end for a death. The reader closes it when the member
-// has.
-func (c *outbound) retire(now time.Time) {
-	_ = c.conn.SetDeadline(now.Add(time.Second))
+// retire gives the connection up while another one serves, or none is needed: the
+// member is told, so that it does not take the end for a death. The reader closes
+// it when the member has. It waits for up to retireWait.
+func (c *outbound) retire() {
+	_ = c.conn.SetDeadline(time.Now().Add(retireWait))
 	_, err := c.conn.Write([]byte(goodbye))
 	if half, ok := c.conn.(interface{ CloseWrite() error }); ok && err == nil {
-		err = half.CloseWrite()
+		err = half.CloseWrite() // TLS sets another deadline for it, of 5 s
 	}
 	if err != nil {
-		_ = c.conn.Close()
+		cut(c.conn)
 	}
 }
 
+const retireWait = time.Second
+
 // read hands the acknowledgements out until the connection ends, and closes it.
 func (c *outbound) read(ctx context.Context, heard func(permit.Ack)) error {
-	defer c.conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = c.conn.Close() })()
+	defer cut(c.conn)
+	defer context.AfterFunc(ctx, func() { cut(c.conn) })()
 	for {
 		line, err := c.lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {

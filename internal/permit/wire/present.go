@@ -23,13 +23,22 @@ func newPresent() *present {
 func (p *present) enter(c *inbound) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ended || len(p.open) >= connectionsMax {
+	if p.fullLocked() {
 		return false
 	}
 	p.open[c] = struct{}{}
 	p.gone.Add(1)
 	return true
 }
+
+// full reports whether nobody is let in.
+func (p *present) full() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fullLocked()
+}
+
+func (p *present) fullLocked() bool { return p.ended || len(p.open) >= connectionsMax }
 
 // heard notes the first heartbeat on a connection.
 func (p *present) heard(leader string, c *inbound) {
@@ -63,7 +72,7 @@ func (p *present) end() {
 	p.mu.Lock()
 	p.ended = true
 	for c := range p.open {
-		_ = c.conn.Close()
+		cut(c.conn)
 	}
 	p.mu.Unlock()
 	p.gone.Wait()

@@ -74,13 +74,13 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 	if err != nil {
 		r.Log.Warn("a heartbeat connection could not be taken over", "from", q.RemoteAddr, "err", err)
-		_ = conn.Close()
+		cut(conn)
 		return
 	}
 	// The client waits for the answer, so this fits into the kernel's buffer.
 	_ = conn.SetWriteDeadline(time.Now().Add(firstWait))
 	if _, err := io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "+Protocol+"\r\n\r\n"); err != nil {
-		_ = conn.Close()
+		cut(conn)
 		return
 	}
 	r.Serve(q.Context(), conn, early)
@@ -95,6 +95,8 @@ func (r *Receiver) refuse(q *http.Request) (why string, code int) {
 		return "only an upgrade to " + Protocol + " is served here", http.StatusUpgradeRequired
 	case given.Get(clusterField) != r.Cluster || given.Get(memberField) != r.Member:
 		return "this is another member, or another cluster", http.StatusMisdirectedRequest
+	case r.present.full():
+		return "there are too many heartbeat connections, or the node stops", http.StatusServiceUnavailable
 	}
 	return "", 0
 }
@@ -112,13 +114,13 @@ type inbound struct {
 func (r *Receiver) Serve(ctx context.Context, conn net.Conn, early []byte) {
 	c := &inbound{conn: conn, out: newLineWriter(),
 		lines: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(early), conn), lineBytes)}
-	defer conn.Close()
+	defer cut(conn)
 	if !r.present.enter(c) {
 		r.Log.Warn("a heartbeat connection was refused: there are too many, or the node stops", "from", conn.RemoteAddr())
 		return
 	}
 	defer r.present.gone.Done()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	defer context.AfterFunc(ctx, func() { cut(conn) })()
 	bye, err := r.answerAll(c)
 	switch newest := r.present.leave(c.leader, c); {
 	case !newest || bye || ctx.Err() != nil:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// redial says when a member is dialled again, and how long that may take. All is
+// redial says when a member is dialed again, and how long that may take. All is
 // measured in permits.
 type redial struct {
 	failures int // since the last acknowledgement
@@ -14,7 +14,7 @@ type redial struct {
 	last     time.Time // start of the last one
 }
 
-// may is the instant from which it may be dialled again. A member that restarts is
+// may is the instant from which it may be dialed again. A member that restarts is
 // found at once; one that is away for long, or that says no, is asked less often.
 func (r *redial) may(pace time.Duration) time.Time {
 	pause := pace / 12
@@ -39,13 +39,21 @@ func (r *redial) patience(pace time.Duration) patience {
 	return p
 }
 
-func (r *redial) failed(err error) {
+// failed reports whether that is news: the first failure, or the first no.
+func (r *redial) failed(err error) (news bool) {
 	if errors.Is(err, context.Canceled) {
-		return // by us
+		return false // by us
 	}
 	no := (*refused)(nil)
+	before := *r
 	r.failures++
 	r.refused = errors.As(err, &no)
+	return before.failures == 0 || r.refused && !before.refused
 }
 
-func (r *redial) worked() { r.failures, r.refused = 0, false }
+// worked reports whether that is news.
+func (r *redial) worked() (news bool) {
+	news = r.failures > 0
+	r.failures, r.refused = 0, false
+	return news
+}

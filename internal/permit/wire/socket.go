@@ -31,12 +31,9 @@ func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
 }
 
 // tune makes a connection that the listener accepted as quick to notice a loss as
-// the one that dialled it. What is no TCP, as in a test, is left alone.
+// the one that dialed it. What is no TCP, as in a test, is left alone.
 func tune(c net.Conn) error {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	t, ok := c.(*net.TCPConn)
+	t, ok := below(c).(*net.TCPConn)
 	if !ok {
 		return nil
 	}
@@ -52,3 +49,15 @@ func tune(c net.Conn) error {
 	}
 	return setUserTimeout(raw, receiverPatience)
 }
+
+// below is the connection that TLS runs on, if it does.
+func below(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
+// cut closes a connection at once. TLS would first send a farewell, and wait for
+// up to 5 s where the other side does not read.
+func cut(c net.Conn) { _ = below(c).Close() }
