@@ -29,6 +29,7 @@ import (
 	"matriarch/bench/rto/cases"
 	"matriarch/bench/rto/client"
 	"matriarch/bench/rto/cluster"
+	"matriarch/bench/rto/load"
 	"matriarch/bench/rto/report"
 	"matriarch/bench/rto/world"
 )
@@ -168,7 +169,7 @@ func measure(ctx context.Context, o options, w *world.World, s cluster.Setup, lo
 	if err := c.Start(ctx); err != nil {
 		return err
 	}
-	session, end, err := begin(ctx, c, log)
+	session, end, err := begin(ctx, c, w.Group, log)
 	if err != nil {
 		return err
 	}
@@ -182,10 +183,17 @@ func measure(ctx context.Context, o options, w *world.World, s cluster.Setup, lo
 }
 
 // begin waits for the cluster, makes the table and starts the writers.
-func begin(ctx context.Context, c *cluster.Cluster, log *slog.Logger) (*cases.Session, func(), error) {
+func begin(ctx context.Context, c *cluster.Cluster, group string, log *slog.Logger) (*cases.Session, func(), error) {
 	writing, cancel := context.WithCancel(ctx)
-	session := &cases.Session{Cluster: c, Client: client.New(writing), Log: log}
-	end := func() { cancel(); session.Client.Wait() }
+	session := &cases.Session{Cluster: c, Client: client.New(writing), Others: load.New(group), Log: log}
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := session.Others.Watch(writing); err != nil {
+			log.Warn("others are not seen", "err", err)
+		}
+	}()
+	end := func() { cancel(); session.Client.Wait(); <-watched }
 	leader, err := session.Whole(ctx)
 	if err == nil {
 		err = leader.Exec(ctx, "create table "+client.Table+" (id bigint primary key, node text not null)")
@@ -212,7 +220,7 @@ func repeat(ctx context.Context, o options, session *cases.Session, k cases.Case
 			return err
 		}
 		log.Info("measured", "run", i+1, "outage", run.Outage, "dual", run.Dual, "possible", run.DualPossible, "lost", run.Lost, "lost inside", run.LostInside,
-			"rejoin", number(run.Rejoin), "last local", number(run.LastLocal), "lag", run.ClientLag, "from", run.Leader, "to", run.Successor)
+			"rejoin", number(run.Rejoin), "last local", number(run.LastLocal), "lag", run.ClientLag, "others", run.Others, "from", run.Leader, "to", run.Successor)
 		result.Runs = append(result.Runs, run)
 		file, err := report.Read(o.json)
 		if err != nil {

@@ -1,6 +1,7 @@
 package cases
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"matriarch/bench/rto/client"
 	"matriarch/bench/rto/cluster"
 	"matriarch/bench/rto/figures"
+	"matriarch/bench/rto/load"
 	"matriarch/bench/rto/report"
 )
 
@@ -17,6 +19,7 @@ import (
 type Session struct {
 	Cluster *cluster.Cluster
 	Client  *client.Client
+	Others  *load.Others
 	Log     *slog.Logger
 }
 
@@ -32,9 +35,19 @@ type trial struct {
 
 const (
 	lookPause  = 20 * time.Millisecond
-	lagAllowed = 20 * time.Millisecond // of the client; a run with more is repeated
-	repeats    = 4                     // at most; the last one stays
+	lagAllowed = 20 * time.Millisecond // of the client; a run with more is repeated,
+	lagShare   = 0.01                  // unless it is less than this share of the outage
+	repeats    = 5                     // at most; the last one stays
 	lagEdge    = 200 * time.Millisecond
+
+	// Others on the machine: a run begins when they are quiet, and is repeated when
+	// they were not about either end of the outage.
+	quietShare = 0.1 // of all processors
+	quietTime  = 2 * time.Second
+	quietLimit = 15 * time.Minute // then it is measured all the same
+	loadShare  = 0.25
+	loadEdge   = 500 * time.Millisecond
+
 	pauseWorth = 100 * time.Millisecond // gaps longer than this are summed up
 )
 
@@ -47,10 +60,11 @@ func (s *Session) Measure(ctx context.Context, c Case) (report.Run, error) {
 			return run, err
 		}
 		run.Repeated = repeated
-		if run.Error != "" || run.ClientLag <= milliseconds(lagAllowed) || repeated == repeats-1 {
+		late := run.ClientLag > max(milliseconds(lagAllowed), lagShare*run.Outage)
+		if !late && run.Others <= loadShare || repeated == repeats-1 {
 			return run, nil
 		}
-		s.Log.Info("once more: the client itself was late", "by ms", run.ClientLag, "outage ms", run.Outage)
+		s.Log.Info("once more: the machine was busy", "client late by ms", run.ClientLag, "share of others", run.Others, "outage ms", run.Outage, "err", run.Error)
 	}
 }
 
@@ -99,6 +113,9 @@ func (t *trial) prepare(ctx context.Context) error {
 	if err := until(ctx, time.Now().Add(time.Second+rand.N(pass))); err != nil {
 		return err
 	}
+	if err := t.session.quiet(ctx); err != nil {
+		return err
+	}
 	leader, err := t.session.Whole(ctx)
 	if err != nil {
 		return err
@@ -116,6 +133,23 @@ func (t *trial) prepare(ctx context.Context) error {
 		}
 		return good > 20
 	})
+}
+
+// quiet waits until others leave the machine alone.
+func (s *Session) quiet(ctx context.Context) error {
+	s.Others.Forget(time.Now().Add(-time.Minute))
+	err := look(ctx, lookPause, quietLimit, func() error {
+		now := time.Now()
+		if share := s.Others.Share(now.Add(-quietTime), now); share > quietShare {
+			return fmt.Errorf("others use %.0f %% of the processors", 100*share)
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("measured on a busy machine", "err", err)
+		return nil
+	}
+	return err
 }
 
 // Whole waits until the cluster is whole, and returns its primary.
@@ -214,9 +248,14 @@ func (t *trial) judge(run *report.Run, end time.Time) {
 		ms := milliseconds(t.stream.Sub(t.back))
 		run.Rejoin = &ms
 	}
-	lag := t.session.Client.Lag
-	run.ClientLag = milliseconds(max(lag(gap.Start.Add(-lagEdge), earlier(gap.Start.Add(lagEdge), gap.End)),
-		lag(later(gap.End.Add(-lagEdge), gap.Start), gap.End.Add(lagEdge))))
+	run.ClientLag = milliseconds(atEnds(gap, lagEdge, t.session.Client.Lag))
+	run.Others = atEnds(gap, loadEdge, t.session.Others.Share)
+}
+
+// atEnds is the greater of what is found about the beginning of a gap and about its
+// end.
+func atEnds[T cmp.Ordered](gap figures.Gap, edge time.Duration, find func(from, to time.Time) T) T {
+	return max(find(gap.Start.Add(-edge), earlier(gap.Start.Add(edge), gap.End.Add(edge))), find(later(gap.End.Add(-edge), gap.Start.Add(-edge)), gap.End.Add(edge)))
 }
 
 func earlier(a, b time.Time) time.Time {

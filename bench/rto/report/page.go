@@ -180,13 +180,14 @@ func (p *page) runs() {
 		}
 		return strings.Join(out, ", ")
 	})
-	worst, thrown := 0.0, 0
+	worst, others, thrown := 0.0, 0.0, 0
 	for _, r := range p.file.Results {
 		for _, run := range r.Runs {
-			worst, thrown = max(worst, run.ClientLag), thrown+run.Repeated
+			worst, others, thrown = max(worst, run.ClientLag), max(others, run.Others), thrown+run.Repeated
 		}
 	}
-	p.say(fmt.Sprintf("The client itself was late by %.0f ms at most in these; %d runs were thrown away and measured again for that.", worst, thrown))
+	p.say(fmt.Sprintf("In these the client itself was late by %.0f ms at most, and others used %.0f %% of the processors at most; %d runs were "+
+		"thrown away and measured again for either.", worst, 100*others, thrown))
 }
 
 // failures lists the runs in which something did not come about.

@@ -12,7 +12,7 @@ func ms(v float64) *float64 { return &v }
 func TestThePageShowsMedianAndSpread(t *testing.T) {
 	dir := t.TempDir()
 	f := &File{}
-	f.Put(Result{System: "matriarch", Setup: "guide", Case: "loss", Runs: []Run{{Outage: 900}, {Outage: 1100}, {Outage: 1300, ClientLag: 7}}})
+	f.Put(Result{System: "matriarch", Setup: "guide", Case: "loss", Runs: []Run{{Outage: 900}, {Outage: 1100}, {Outage: 1300, ClientLag: 7, Others: 0.12}}})
 	f.Put(Result{System: "patroni", Setup: "guide", Case: "loss", Versions: map[string]string{"patroni": "4"}, Runs: []Run{
 		{Outage: 24200, Dual: 0, DualPossible: 0, Rejoin: ms(2000)},
 		{Outage: 99999, Error: "no primary"},
@@ -42,7 +42,7 @@ func TestThePageShowsMedianAndSpread(t *testing.T) {
 		"| loss of the node | 24.20, failed | 0.90, 1.10, 1.30 |",
 		"- Patroni, guide, loss of the node, run 2: no primary\n",
 		"- Patroni, guide, kill of the agent, run 1: 14.0 s proven, at most 14.5 s\n",
-		"late by 7 ms at most in these; 2 runs were thrown away",
+		"late by 7 ms at most, and others used 12 % of the processors at most; 2 runs were thrown away",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in the page", want)

@@ -28,7 +28,8 @@ type Run struct {
 	Rejoin       *float64 `json:"rejoin_ms,omitempty"`
 
 	ClientLag float64 `json:"client_lag_ms"`      // of the client itself, at the ends of the outage
-	Repeated  int     `json:"repeated,omitempty"` // runs before this one that were thrown away for that lag
+	Others    float64 `json:"others"`             // share of the processors that others used meanwhile
+	Repeated  int     `json:"repeated,omitempty"` // runs before this one that were thrown away for either
 	Error     string  `json:"error,omitempty"`    // what did not come about
 }
 

@@ -49,8 +49,13 @@ func joinGroup(dir string, uid, gid int) error {
 			return fmt.Errorf("give away the node's cgroup: %w", err)
 		}
 	}
+	return enterGroup(dir)
+}
+
+// enterGroup moves this process into a cgroup.
+func enterGroup(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0); err != nil {
-		return fmt.Errorf("enter the node's cgroup: %w", err)
+		return fmt.Errorf("enter cgroup %s: %w", dir, err)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ func (f *first) furnish() error {
 	if err := unix.Mount("tmpfs", sockets, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, how); err != nil {
 		return fmt.Errorf("mount %s: %w", sockets, err)
 	}
-	if err := priority(0); err != nil {
+	if err := schedule(unix.SchedAttr{Policy: unix.SCHED_NORMAL}); err != nil {
 		return err
 	}
 	for resource, value := range map[int]uint64{unix.RLIMIT_RTPRIO: 1, unix.RLIMIT_MEMLOCK: unix.RLIM_INFINITY, unix.RLIMIT_NOFILE: 65536} {

@@ -63,8 +63,8 @@ func (n *Node) Boot(ctx context.Context, uid, gid int) error {
 		return fmt.Errorf("boot %s: it is on", n.Name)
 	}
 	options := nodeOptions{UID: uid, GID: gid}
-	if n.world.group != "" {
-		group, err := os.MkdirTemp(n.world.group, n.Name+"-") // anew: what the last boot left in its own is not ours
+	if n.world.Group != "" {
+		group, err := os.MkdirTemp(n.world.Group, n.Name+"-") // anew: what the last boot left in its own is not ours
 		if err != nil {
 			return fmt.Errorf("boot %s: make its cgroup: %w", n.Name, err)
 		}

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -138,7 +139,7 @@ const (
 // World is the inside, as the process that measures sees it.
 type World struct {
 	Dir   string // for everything that the run writes
-	group string // a cgroup that is the run's own; empty where there is none
+	Group string // a cgroup that everything of the run is in; empty where there is none
 }
 
 // New makes the switch. It is for the process whose role is Inside.
@@ -147,10 +148,15 @@ func New(ctx context.Context) (*World, error) {
 		return nil, err
 	}
 	// The client measures the others: it must not wait for the processor behind them.
-	if err := priority(-15); err != nil {
+	if err := schedule(unix.SchedAttr{Policy: unix.SCHED_RR, Priority: 1}); err != nil {
 		return nil, err
 	}
-	w := &World{Dir: os.Getenv(dirVariable), group: os.Getenv(cgroupVariable)}
+	w := &World{Dir: os.Getenv(dirVariable), Group: os.Getenv(cgroupVariable)}
+	if w.Group != "" {
+		if err := enterGroup(w.Group); err != nil {
+			return nil, err
+		}
+	}
 	for _, args := range [][]string{
 		{"link", "set", "lo", "up"},
 		{"link", "add", "sw", "type", "bridge"},
@@ -175,20 +181,21 @@ func ownProc() error {
 	return nil
 }
 
-// priority gives every thread of this process a nice value. Threads and processes
-// that are made later inherit it.
-func priority(nice int) error {
+// schedule gives every thread of this process a policy. Threads and processes that
+// are made later inherit it.
+func schedule(how unix.SchedAttr) error {
+	how.Size = unix.SizeofSchedAttr
 	threads, err := filepath.Glob("/proc/self/task/[0-9]*")
 	if err != nil {
 		return err
 	}
 	for _, t := range threads {
-		var tid int
-		if _, err := fmt.Sscan(filepath.Base(t), &tid); err != nil {
+		tid, err := strconv.Atoi(filepath.Base(t))
+		if err != nil {
 			return fmt.Errorf("read the number of thread %s: %w", t, err)
 		}
-		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, nice); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set the priority of thread %d: %w", tid, err)
+		if err := unix.SchedSetAttr(tid, &how, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("set the scheduling of thread %d: %w", tid, err)
 		}
 	}
 	return nil
