@@ -10,6 +10,9 @@ import (
 
 // See takes what the mirror shows after it has changed, or this node's lease has.
 func (d *Driver) See(s Sight, now boottime.Instant) {
+	if d.sighted && s.View.At < d.sight.View.At {
+		return // the mirror never goes back: it was looked at before
+	}
 	fresh := !d.sighted || s.View.At > d.sight.View.At
 	d.mix.see(d.o.Me, s)
 	d.sight, d.sighted = s, true

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"matriarch/internal/boottime"
+	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
 )
 
@@ -57,9 +58,14 @@ type Sight struct {
 
 // SightOf reads a snapshot as the node of that name does.
 func SightOf(me string, s dcs.Snapshot, current bool, lease int64, leaseEnd boottime.Instant) Sight {
-	sight := Sight{View: Look(s), Current: current, Lease: lease, LeaseEnd: leaseEnd}
-	sight.LeaderLease = s.Values[dcs.KeyLeader].Lease
-	for _, m := range s.View().Members {
+	sight := sightOf(me, s, s.View())
+	sight.Current, sight.Lease, sight.LeaseEnd = current, lease, leaseEnd
+	return sight
+}
+
+func sightOf(me string, s dcs.Snapshot, view cluster.View) Sight {
+	sight := Sight{View: Look(s), LeaderLease: s.Values[dcs.KeyLeader].Lease}
+	for _, m := range view.Members {
 		// What this node's own key says was left by whoever ran here before.
 		if m.Name != me && !m.Permit {
 			sight.Mixed = true
