@@ -66,6 +66,7 @@ func newField(t *testing.T) *field {
 		smallDisk(t, f.etcd.Data(i))
 	}
 	f.etcd.Begin(sw.Net)
+	group := lab.Delegate(t, fmt.Sprintf("matriarch-chaos-%d", os.Getpid()))
 	f.c = lab.NewAt(t, hosts, f.etcd, lab.Changed(func(_ *lab.Node, s lab.Settings) {
 		s.Set("bootstrap.pg_hba", []any{"host replication replicator 192.168.111.0/24 md5", "host all all 0.0.0.0/0 md5"})
 		if permit := os.Getenv("CHAOS_PERMIT"); permit != "" {
@@ -77,6 +78,7 @@ func newField(t *testing.T) *field {
 		n.Net = nets[i]
 		n.Uptime = uptimes[i]
 	}
+	f.c.Nodes[1].Cgroup = group // its guard has the freezer, the others' signals
 	t.Cleanup(f.keep)
 	f.c.Start()
 	leader := f.c.WaitWhole(lab.Patience)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"matriarch/test/chaos/history"
 )
@@ -41,7 +42,7 @@ func (s *story) keep(dir string, logs []string) error {
 		return err
 	}
 	var text strings.Builder
-	text.WriteString(s.String() + "\n\nreigns:\n")
+	fmt.Fprintf(&text, "instant 0 was %s\n\n%s\n\nreigns:\n", s.h.Began().UTC().Format(time.RFC3339Nano), s)
 	for _, r := range history.Reigns(s.h.Appends()) {
 		text.WriteString(r.String() + "\n")
 	}

@@ -58,8 +58,8 @@ func New() *History { return &History{began: time.Now(), heard: map[string]time.
 // Now is the instant on the run's clock.
 func (h *History) Now() time.Duration { return time.Since(h.began) }
 
-// At is an instant on the run's clock.
-func (h *History) At(t time.Time) time.Duration { return t.Sub(h.began) }
+// Began is when the run's clock was 0, for who reads logs beside it.
+func (h *History) Began() time.Time { return h.began }
 
 // Add adds an append that is over.
 func (h *History) Add(a Append) {

@@ -33,6 +33,8 @@ type Node struct {
 	// Uptime, if not 0, is by how much the node's boot clock is ahead of the machine's.
 	// It takes root and a time namespace (Linux 6.3: one that is entered by execve).
 	Uptime time.Duration
+	// Cgroup, if set, is the directory of one that belongs to the servers' user.
+	Cgroup string
 	// Text, if set, is the whole configuration instead.
 	Text string
 
@@ -64,12 +66,21 @@ func (n *Node) Start() {
 		n.t.Fatal(err)
 	}
 	Own(n.t, n.Config)
-	program := []string{os.Getenv(binaryVariable), "run", n.Config}
+	program, by := []string{os.Getenv(binaryVariable), "run", n.Config}, &syscall.SysProcAttr{}
 	if n.Uptime == 0 {
-		n.Agent = launch(n.t, n.Net, n.Log, program[0], program[1:]...)
-		return
+		by.Credential = account(n.t)
+	} else {
+		program = append(n.clocks(), program...)
 	}
-	n.Agent = launchAs(n.t, nil, n.Net, n.Log, "unshare", append(n.clocks(), program...)...)
+	if n.Cgroup != "" {
+		dir, err := os.Open(n.Cgroup)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		defer dir.Close()
+		by.UseCgroupFD, by.CgroupFD = true, int(dir.Fd())
+	}
+	n.Agent = launchBy(n.t, by, n.Net, n.Log, program[0], program[1:]...)
 }
 
 // clocks are the words by which unshare(1) gives a program the node's clocks, and
@@ -81,7 +92,7 @@ func (n *Node) clocks() []string {
 		n.t.Skip("time namespaces need root")
 	}
 	ahead := strconv.Itoa(int(n.Uptime.Seconds()))
-	return []string{"--time", "--boottime", ahead, "--monotonic", ahead,
+	return []string{"unshare", "--time", "--boottime", ahead, "--monotonic", ahead,
 		"--setuid", strconv.Itoa(int(who.Uid)), "--setgid", strconv.Itoa(int(who.Gid))}
 }
 

@@ -20,10 +20,11 @@ type Process struct {
 // appended to the log. It dies with the test process; who launches it ends it before.
 func launch(t testing.TB, in Network, log string, path string, args ...string) *Process {
 	t.Helper()
-	return launchAs(t, account(t), in, log, path, args...)
+	return launchBy(t, &syscall.SysProcAttr{Credential: account(t)}, in, log, path, args...)
 }
 
-func launchAs(t testing.TB, who *syscall.Credential, in Network, log string, path string, args ...string) *Process {
+// launchBy is launch with some of the attributes given.
+func launchBy(t testing.TB, by *syscall.SysProcAttr, in Network, log string, path string, args ...string) *Process {
 	t.Helper()
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -34,7 +35,8 @@ func launchAs(t testing.TB, who *syscall.Credential, in Network, log string, pat
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.Env = append(os.Environ(), "USER=postgres", "LC_ALL=C", "HOME="+filepath.Dir(log)) // each node is a machine
 	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	by.Pdeathsig, by.Setpgid = syscall.SIGKILL, true
+	cmd.SysProcAttr = by
 	if err := in.Do(cmd.Start); err != nil {
 		t.Fatalf("start %s: %v", path, err)
 	}
