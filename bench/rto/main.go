@@ -27,9 +27,7 @@ import (
 	"syscall"
 
 	"matriarch/bench/rto/cases"
-	"matriarch/bench/rto/client"
 	"matriarch/bench/rto/cluster"
-	"matriarch/bench/rto/load"
 	"matriarch/bench/rto/report"
 	"matriarch/bench/rto/world"
 )
@@ -47,7 +45,8 @@ type options struct {
 	system, setups, cases string
 	runs                  int
 	out, json             string
-	keep                  bool
+	keep, resume          bool
+	others                float64
 	programs              cluster.Programs
 }
 
@@ -59,6 +58,8 @@ func parse() (options, error) {
 	flag.IntVar(&o.runs, "runs", 5, "measurements of each case")
 	flag.StringVar(&o.out, "out", "docs/benchmarks.md", "the page to write")
 	flag.StringVar(&o.json, "json", "bench/rto/results.json", "the file that keeps what was measured")
+	flag.BoolVar(&o.resume, "resume", false, "keep what the file has of the same versions, and measure what is missing up to -runs")
+	flag.Float64Var(&o.others, "others", 0.25, "share of the processors that other programs may use meanwhile; runs with more are repeated")
 	flag.BoolVar(&o.keep, "keep", false, "keep the directory of the run, with all logs")
 	flag.StringVar(&o.programs.Patroni, "patroni", "/usr/bin/patroni", "Patroni's program, or a directory with its source tree")
 	flag.StringVar(&o.programs.Matriarch, "matriarch", "", "Matriarch's program (default: built from the module here)")
@@ -144,101 +145,6 @@ func inside(o options) error {
 		}
 	}
 	return page(o)
-}
-
-// measure measures all cases of one setup, on one cluster.
-func measure(ctx context.Context, o options, w *world.World, s cluster.Setup, log *slog.Logger) (err error) {
-	log = log.With("system", s.System, "setup", s.Name)
-	var list []cases.Case
-	for _, c := range cases.All() {
-		wanted := o.cases == "" || slices.Contains(split(o.cases), c.Name)
-		fits := len(s.Cases) == 0 || slices.Contains(s.Cases, c.Name)
-		if wanted && fits && !(c.NoStore && s.Embedded) {
-			list = append(list, c)
-		}
-	}
-	if len(list) == 0 {
-		return nil
-	}
-	c, err := cluster.New(w, s, &o.programs)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, c.Stop()) }()
-	log.Info("start")
-	if err := c.Start(ctx); err != nil {
-		return err
-	}
-	session, end, err := begin(ctx, c, w.Group, log)
-	if err != nil {
-		return err
-	}
-	defer end()
-	for _, k := range list {
-		if err := repeat(ctx, o, session, k, log.With("case", k.Name)); err != nil {
-			return fmt.Errorf("%s: %w", k.Name, err)
-		}
-	}
-	return nil
-}
-
-// begin waits for the cluster, makes the table and starts the writers.
-func begin(ctx context.Context, c *cluster.Cluster, group string, log *slog.Logger) (*cases.Session, func(), error) {
-	writing, cancel := context.WithCancel(ctx)
-	session := &cases.Session{Cluster: c, Client: client.New(writing), Others: load.New(group), Log: log}
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		if err := session.Others.Watch(writing); err != nil {
-			log.Warn("others are not seen", "err", err)
-		}
-	}()
-	end := func() { cancel(); session.Client.Wait(); <-watched }
-	leader, err := session.Whole(ctx)
-	if err == nil {
-		err = leader.Exec(ctx, "create table "+client.Table+" (id bigint primary key, node text not null)")
-	}
-	for _, n := range c.Nodes {
-		if err == nil {
-			_, err = session.Client.Write(writing, client.Target{Node: n.Name, URL: n.URL()})
-		}
-	}
-	if err != nil {
-		end()
-		return nil, nil, err
-	}
-	return session, end, nil
-}
-
-// repeat measures one case as often as asked, and keeps each run at once.
-func repeat(ctx context.Context, o options, session *cases.Session, k cases.Case, log *slog.Logger) error {
-	setup := session.Cluster.Setup
-	result := report.Result{System: setup.System, Setup: setup.Name, Case: k.Name, Machine: report.ThisMachine(), Versions: o.programs.VersionsOf(setup.System)}
-	for i := range o.runs {
-		run, err := session.Measure(ctx, k)
-		if err != nil {
-			return err
-		}
-		log.Info("measured", "run", i+1, "outage", run.Outage, "dual", run.Dual, "possible", run.DualPossible, "lost", run.Lost, "lost inside", run.LostInside,
-			"rejoin", number(run.Rejoin), "last local", number(run.LastLocal), "lag", run.ClientLag, "others", run.Others, "from", run.Leader, "to", run.Successor)
-		result.Runs = append(result.Runs, run)
-		file, err := report.Read(o.json)
-		if err != nil {
-			return err
-		}
-		file.Put(result)
-		if err := file.Write(o.json); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func number(ms *float64) any {
-	if ms == nil {
-		return "none"
-	}
-	return *ms
 }
 
 func page(o options) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -20,7 +21,10 @@ type Session struct {
 	Cluster *cluster.Cluster
 	Client  *client.Client
 	Others  *load.Others
-	Log     *slog.Logger
+	// OthersMay is the share of the processors that others may use at either end of an
+	// outage; a run begins when they use less than half of it.
+	OthersMay float64
+	Log       *slog.Logger
 }
 
 // trial is one measurement.
@@ -40,12 +44,8 @@ const (
 	repeats    = 5                     // at most; the last one stays
 	lagEdge    = 200 * time.Millisecond
 
-	// Others on the machine: a run begins when they are quiet, and is repeated when
-	// they were not about either end of the outage.
-	quietShare = 0.1 // of all processors
-	quietTime  = 2 * time.Second
+	quietTime  = 2 * time.Second  // for which others have to be quiet
 	quietLimit = 15 * time.Minute // then it is measured all the same
-	loadShare  = 0.25
 	loadEdge   = 500 * time.Millisecond
 
 	pauseWorth = 100 * time.Millisecond // gaps longer than this are summed up
@@ -61,7 +61,7 @@ func (s *Session) Measure(ctx context.Context, c Case) (report.Run, error) {
 		}
 		run.Repeated = repeated
 		late := run.ClientLag > max(milliseconds(lagAllowed), lagShare*run.Outage)
-		if !late && run.Others <= loadShare || repeated == repeats-1 {
+		if !late && run.Others <= s.OthersMay || repeated == repeats-1 {
 			return run, nil
 		}
 		s.Log.Info("once more: the machine was busy", "client late by ms", run.ClientLag, "share of others", run.Others, "outage ms", run.Outage, "err", run.Error)
@@ -140,7 +140,7 @@ func (s *Session) quiet(ctx context.Context) error {
 	s.Others.Forget(time.Now().Add(-time.Minute))
 	err := look(ctx, lookPause, quietLimit, func() error {
 		now := time.Now()
-		if share := s.Others.Share(now.Add(-quietTime), now); share > quietShare {
+		if share := s.Others.Share(now.Add(-quietTime), now); share > s.OthersMay/2 {
 			return fmt.Errorf("others use %.0f %% of the processors", 100*share)
 		}
 		return nil
@@ -196,7 +196,12 @@ func look(ctx context.Context, pause, limit time.Duration, f func() error) error
 		}
 		select {
 		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-limited.Done():
+			if ctx.Err() != nil { // both have ended, and select chose this one
+				return ctx.Err()
+			}
 			return fmt.Errorf("not within %v: %w", limit, err)
 		}
 	}
@@ -249,7 +254,7 @@ func (t *trial) judge(run *report.Run, end time.Time) {
 		run.Rejoin = &ms
 	}
 	run.ClientLag = milliseconds(atEnds(gap, lagEdge, t.session.Client.Lag))
-	run.Others = atEnds(gap, loadEdge, t.session.Others.Share)
+	run.Others = math.Round(1000*atEnds(gap, loadEdge, t.session.Others.Share)) / 1000
 }
 
 // atEnds is the greater of what is found about the beginning of a gap and about its
