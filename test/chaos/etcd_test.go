@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -73,13 +72,4 @@ func waited(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// table prints results in the order of the faults.
-func table(names []string, results []result) string {
-	text := "longest pause of writes, leader, rows lost:"
-	for i, r := range results {
-		text += fmt.Sprintf("\n%s  %s", r, names[i])
-	}
-	return text
 }

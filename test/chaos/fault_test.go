@@ -91,6 +91,15 @@ func (r result) String() string {
 	return fmt.Sprintf("%8v  %s  %4d lost", milliseconds(r.outage), moved, r.lost)
 }
 
+// table prints results in the order of the faults.
+func table(names []string, results []result) string {
+	text := "longest pause of writes, leader, rows lost:"
+	for i, r := range results {
+		text += fmt.Sprintf("\n%s  %s", r, names[i])
+	}
+	return text
+}
+
 // processFault sends signals to a node's processes.
 func processFault(s signals) fault {
 	return fault{name: s.String(), deal: func(f *field, n *lab.Node) func() {

@@ -158,8 +158,7 @@ func (f *field) awaitWrites(since, limit time.Duration) {
 	f.t.Helper()
 	if !f.awaitOther(nil, since, limit) {
 		for i, c := range f.clients {
-			err, _ := c.Last()
-			f.s.say("the client of %s was told last: %v", f.c.Nodes[i].Name, err)
+			f.s.say("the client of %s was told last: %v", f.c.Nodes[i].Name, c.Last())
 		}
 		f.t.Fatalf("nobody has acknowledged anything for %v", limit)
 	}

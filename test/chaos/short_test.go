@@ -16,7 +16,7 @@ var short = []fault{
 	cutFault("etcd", bothWays).during(3 * time.Second).keeping(),
 	processFault(signals{postmaster: syscall.SIGKILL}).during(time.Second),
 	processFault(signals{guard: syscall.SIGKILL}).during(time.Second),
-	processFault(signals{guard: syscall.SIGSTOP}).during(3 * time.Second).keeping(),
+	processFault(signals{guard: syscall.SIGSTOP}).during(3 * time.Second),
 	processFault(signals{agent: syscall.SIGSTOP}).during(time.Second).taking(),
 	processFault(signals{syscall.SIGSTOP, syscall.SIGSTOP, syscall.SIGSTOP}).during(time.Second).onStandby(1),
 	cutFault("all", hears).during(2 * time.Second).taking(),

@@ -52,9 +52,8 @@ type Client struct {
 	wait   sync.WaitGroup
 	cancel context.CancelFunc
 
-	mu      sync.Mutex
-	last    error // why the last append was not acknowledged
-	refused int
+	mu   sync.Mutex
+	last error // why the last append was not acknowledged
 }
 
 // Start begins to append.
@@ -87,11 +86,11 @@ func (c *Client) Stop() {
 	c.wait.Wait()
 }
 
-// Last is why the last append that failed did so, and how many were refused.
-func (c *Client) Last() (error, int) {
+// Last is why the last append that failed did so.
+func (c *Client) Last() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last, c.refused
+	return c.last
 }
 
 func (c *Client) run(ctx context.Context) {
@@ -154,10 +153,6 @@ func (c *Client) append(ctx context.Context) error {
 	case granted, unanswered:
 		c.next++
 		c.o.History.Add(a)
-	case refused:
-		c.mu.Lock()
-		c.refused++
-		c.mu.Unlock()
 	case taken:
 		c.next++
 		c.o.History.AddStrange(fmt.Sprintf("%s holds %s/%d, which no server has taken: %v", c.o.Node, a.Node, a.Sequence, err))
