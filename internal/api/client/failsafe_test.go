@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"matriarch/internal/api"
 	"matriarch/internal/cluster"
 	"matriarch/internal/wal"
 )
@@ -136,5 +137,41 @@ func TestFailsafeOfAFrozenMember(t *testing.T) {
 	answers, faults := newClient(t, Options{}).Failsafe(ctx, map[string]string{"n2": "http://" + l.Addr().String()}, failsafeCall)
 	if len(answers) != 1 || answers[0].Accepted || len(faults) != 1 {
 		t.Errorf("got %+v, %v", answers, faults)
+	}
+}
+
+// failsafeNode is as much of a node as a failsafe request sees.
+type failsafeNode struct {
+	api.Node
+	heard chan cluster.FailsafeCall
+}
+
+func (n failsafeNode) Picture() api.Picture {
+	return api.Picture{Settings: cluster.Settings{Failsafe: true}}
+}
+
+func (n failsafeNode) AcceptFailsafe(call cluster.FailsafeCall) (wal.LSN, bool) {
+	n.heard <- call
+	return 1 << 60, true
+}
+
+// TestFailsafeBetweenTwoOfOurs joins both ends, with what the REST API protects.
+func TestFailsafeBetweenTwoOfOurs(t *testing.T) {
+	n := failsafeNode{heard: make(chan cluster.FailsafeCall, 1)}
+	server, err := api.New(t.Context(), api.Options{Access: api.Access{Username: "u", Password: "s3cret", IncludeMembers: true}}, n, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := map[string]string{"n2": member(t, server.ServeHTTP)}
+	answers, faults := newClient(t, Options{}).Failsafe(t.Context(), others, failsafeCall)
+	if answers[0].Accepted || len(faults) != 1 || !strings.Contains(faults[0].Error(), "401") {
+		t.Errorf("without the password: %+v, %v", answers, faults)
+	}
+	answers, faults = newClient(t, Options{Username: "u", Password: "s3cret"}).Failsafe(t.Context(), others, failsafeCall)
+	if positions, granted := cluster.FailsafeGranted(others, answers); !granted || positions["n2"] != 1<<60 {
+		t.Fatalf("got %+v, %v", answers, faults)
+	}
+	if got := <-n.heard; !reflect.DeepEqual(got, failsafeCall) {
+		t.Errorf("heard %+v", got)
 	}
 }

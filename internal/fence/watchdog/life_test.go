@@ -101,8 +101,15 @@ func TestTestingDriver(t *testing.T) {
 	}
 	s := guide(func(s *Settings) { s.Mode, s.Device, s.Driver, s.TTL = Required, path, Testing, 20*time.Second })
 	w := New(s, slog.New(slog.DiscardHandler))
-	if err := w.Activate(); err == nil || w.Running() {
-		t.Fatalf("activated with nobody behind it: %v", err) // and not waiting for somebody
+	alone := make(chan error, 1)
+	go func() { alone <- w.Activate() }()
+	select {
+	case err := <-alone:
+		if err == nil || w.Running() {
+			t.Fatalf("activated with nobody behind it: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it waits for somebody who reads")
 	}
 	reader, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {

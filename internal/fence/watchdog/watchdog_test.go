@@ -368,6 +368,15 @@ func TestRun(t *testing.T) {
 	})
 }
 
+func TestALateAnswerIsNotTheNewest(t *testing.T) {
+	b := newBench(guide(nil), nil)
+	b.Confirmed(b.clock)
+	b.Confirmed(b.clock.Add(-10 * time.Second))
+	if got := boottime.Instant(b.newest.Load()); got != b.clock {
+		t.Errorf("the newest was asked for %v before the newest", b.clock.Sub(got))
+	}
+}
+
 // TestADeviceThatHangsHoldsUpNobody: a confirmation comes from where the permit is
 // kept, and the health from where it is decided.
 func TestADeviceThatHangsHoldsUpNobody(t *testing.T) {
