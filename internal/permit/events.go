@@ -138,7 +138,9 @@ func (d *Driver) Adopt(k Kept, deadline, now boottime.Instant) {
 
 // adoptPatronis takes up a leader key under this node's own name that was put
 // without the electorate: Patroni's agent led here before this one was started in
-// its place. The first put gives the permit.
+// its place. The first put gives the permit. Until its answer comes the server stands
+// still, if it runs: from the moment at which the put is applied others may take over
+// after the quiet period, and nobody but the guard stops what Patroni has promoted.
 func (d *Driver) adoptPatronis(now boottime.Instant) {
 	f := d.node.follower
 	if d.node.holder != nil || !d.node.Released() || !f.informed || !f.seen {
@@ -147,6 +149,10 @@ func (d *Driver) adoptPatronis(now boottime.Instant) {
 	v := f.view
 	if v.Leader != d.o.Me || v.Term < f.term || v.Term <= d.node.gaveUp {
 		return
+	}
+	if left := v.Term > v.Revision || v.Electorate.Released && v.governed(); left {
+		d.told = 0
+		d.o.Hands.Deadline(0)
 	}
 	switch {
 	case v.Term > v.Revision: // what this node has put of late is not known

@@ -40,6 +40,10 @@ func (s *store) view() View {
 }
 
 func (s *store) apply(from string, txn dcs.Txn) (Answer, int64) {
+	return s.applyUnder(from, from, txn)
+}
+
+func (s *store) applyUnder(from, lease string, txn dcs.Txn) (Answer, int64) {
 	s.expire()
 	for _, c := range txn.If {
 		v, there := s.values[c.Key]
@@ -65,8 +69,9 @@ func (s *store) apply(from string, txn dcs.Txn) (Answer, int64) {
 			} else {
 				s.w.takeovers++
 			}
-			s.owner = from
-			s.leases[from] = s.w.now + int64(s.w.ttl)
+			if s.owner = lease; lease == from {
+				s.leases[from] = s.w.now + int64(s.w.ttl)
+			}
 		}
 		s.values[op.Key] = dcs.Value{Data: op.Data, Modified: s.revision}
 	}
@@ -78,6 +83,10 @@ func (s *store) apply(from string, txn dcs.Txn) (Answer, int64) {
 // watched tells every mirror.
 func (s *store) watched() {
 	v := s.view()
+	if s.w.drivers != nil {
+		s.w.drivers.watched()
+		return
+	}
 	for _, h := range s.w.hosts {
 		s.w.send("store", h.name, 0, func() { h.node.See(v, s.w.clock(h)) })
 	}
@@ -110,6 +119,9 @@ func (w *world) fault(h *host) {
 		w.log("%s reboots", h.name)
 		h.promoted, h.hasKept, h.deadline = false, false, 0
 		h.booted, h.stalled = w.now, 0
+		if w.drivers != nil {
+			h.record = 0 // the guard had it
+		}
 		w.start(h, false)
 	default:
 		w.release(h)
@@ -144,6 +156,10 @@ func (w *world) cutOff(h *host) {
 
 // release: the server is stopped, then the leader gives up.
 func (w *world) release(h *host) {
+	if w.drivers != nil {
+		w.drivers.release(h)
+		return
+	}
 	if _, leads := h.node.Leading(); !leads || w.now < h.stalled {
 		return
 	}
@@ -176,8 +192,14 @@ func (w *world) reconfigure() {
 	for _, h := range w.hosts {
 		w.after(w.upTo(time.Second), func() {
 			h.length = length
-			h.node.SetLength(length)
+			w.setLength(h)
 		})
+	}
+}
+
+func (w *world) setLength(h *host) {
+	if h.node != nil {
+		h.node.SetLength(h.length)
 	}
 }
 
@@ -192,7 +214,7 @@ func (w *world) heal() {
 	for _, h := range w.hosts {
 		h.length = w.length
 		w.want(h)
-		h.node.SetLength(w.length)
+		w.setLength(h)
 	}
 	w.log("faults have ended")
 }

@@ -23,6 +23,9 @@ type setting struct {
 	guard  float64 // the guard's latency as a part of what the margins allow
 	faults time.Duration
 	trace  bool
+
+	driven  bool // the hosts are Drivers
+	patroni bool // and some are Patroni's at times
 }
 
 type event struct {
@@ -66,6 +69,7 @@ type host struct {
 	records  bool
 	deadline boottime.Instant // the guard's
 	promoted bool             // the server is out of recovery, perhaps frozen
+	orphan   bool             // and nobody guards it: Patroni's agent has ended
 }
 
 type world struct {
@@ -85,7 +89,9 @@ type world struct {
 	length time.Duration       // as configured now
 	longer time.Duration       // the longest ever
 
-	takeovers, releases, adoptions, moves, promotions int
+	drivers *drivers // nil: the hosts are Nodes, driven by lot
+
+	takeovers, releases, adoptions, moves, promotions, changes, patronis int
 
 	violation string
 	story     []string
@@ -93,6 +99,9 @@ type world struct {
 
 func newWorld(seed uint64, s setting) *world {
 	w := &world{setting: s, rnd: rand.New(rand.NewPCG(seed, 1)), cut: map[[2]string]int64{}}
+	if s.driven {
+		w.drivers = &drivers{w: w, of: map[*host]*manned{}}
+	}
 	w.now = int64(time.Hour)
 	w.length = []time.Duration{Shortest, Default, Default, 2 * time.Second}[w.rnd.IntN(4)]
 	w.longer = w.length
@@ -111,11 +120,19 @@ func newWorld(seed uint64, s setting) *world {
 		h.booted = w.now - int64(w.upTo(time.Hour))
 		w.hosts = append(w.hosts, h)
 	}
+	if s.driven {
+		w.ttl = 3*time.Second + w.upTo(3*time.Second)
+	}
 	for _, h := range w.hosts {
 		w.start(h, false)
 		w.after(time.Second+w.upTo(2*time.Second), func() { w.fault(h) })
 	}
 	w.after(w.upTo(8*time.Second), w.reconfigure)
+	for _, h := range w.hosts {
+		if s.patroni && w.rnd.IntN(2) == 0 {
+			w.drivers.change(h)
+		}
+	}
 	return w
 }
 
@@ -214,6 +231,10 @@ func (w *world) host(name string) *host {
 // start begins a life of an agent.
 func (w *world) start(h *host, adopt bool) {
 	h.life++
+	if w.drivers != nil {
+		w.drivers.start(h, adopt)
+		return
+	}
 	term := int64(0)
 	if h.records {
 		term = h.record
@@ -276,7 +297,9 @@ func (w *world) want(h *host) {
 			wanted = append(wanted, o.name)
 		}
 	}
-	h.node.Want(wanted)
+	if h.node != nil {
+		h.node.Want(wanted)
+	}
 }
 
 func (w *world) beat(h *host) {
@@ -331,6 +354,10 @@ func (w *world) write(h *host) {
 // settle carries the permit to the guard and promotes, as the agent does after
 // every step, and checks S1.
 func (w *world) settle(h *host) {
+	if w.drivers != nil {
+		w.drivers.settle(h)
+		return
+	}
 	now := w.clock(h)
 	h.remember()
 	if _, leads := h.node.Leading(); !leads {

@@ -71,6 +71,13 @@ func (m *member) answer(hb permit.Heartbeat) permit.Ack {
 
 func (m *member) heard() []permit.Heartbeat { m.mu.Lock(); defer m.mu.Unlock(); return m.order }
 
+// open is how many connections there are.
+func (m *member) open() int {
+	m.receiver.present.mu.Lock()
+	defer m.receiver.present.mu.Unlock()
+	return len(m.receiver.present.open)
+}
+
 func newMember(name string) *member {
 	m := &member{name: name}
 	m.receiver = NewReceiver(ReceiverOptions{Cluster: "/service/demo", Member: name, Answer: m.answer,

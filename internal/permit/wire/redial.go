@@ -28,11 +28,11 @@ func (r *redial) may(pace time.Duration) time.Time {
 }
 
 // patience is short, because a SYN that is lost is repeated after 1 s only
-// (TCP_TIMEOUT_INIT in linux/tcp.h), and a new dial sends one at once. One in four
+// (TCP_TIMEOUT_INIT in linux/tcp.h), and a new dial sends one at once. One in eight
 // is patient, for a network that is so slow that no other would ever get through.
 func (r *redial) patience(pace time.Duration) patience {
 	p := patience{connect: pace / 4, whole: pace / 2, user: max(2*pace, time.Second)}
-	if r.failures%4 == 3 {
+	if r.failures%8 == 7 {
 		p.connect = max(pace/2, time.Second)
 		p.whole = 2 * p.connect
 	}
