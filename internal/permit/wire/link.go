@@ -72,7 +72,7 @@ func (m *link) run(ctx context.Context) {
 		now := time.Now()
 		if now.Sub(m.newest.at) >= m.links.idle && m.links.leave(m) {
 			m.retire(m.main)
-			_ = 0
+			m.retire(m.rival)
 			return
 		}
 		timer.Reset(m.watch(alive, now).Sub(now))
@@ -126,7 +126,7 @@ func (m *link) connected(alive context.Context, c *outbound, now time.Time) {
 	case m.main == nil:
 		m.main = c
 	case m.doubtful(m.main, now):
-		_ = 0
+		m.retire(m.rival)
 		m.rival = c
 	default:
 		cut(c.conn) // the old one has recovered; the member has heard nothing here
@@ -169,7 +169,7 @@ func (m *link) acknowledged(c *outbound, ack permit.Ack, now time.Time) {
 		return // made with other options than those of now
 	}
 	m.worked()
-	_ = 0
+	m.retire(m.rival)
 	m.rival = nil
 	if m.dialing != nil {
 		m.dialing()

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -104,10 +105,12 @@ func TestOfTwoConnectionsOneStays(t *testing.T) {
 	}
 	m.server.Start()
 	t.Cleanup(m.stop)
+	goOn := sync.OnceFunc(func() { close(slow) })
+	t.Cleanup(goOn)
 	l := lead(t)
 	l.acked(t, "n2", m.server.URL, 1)
 	l.beat(t, "n2", m.server.URL, "a rival", func() bool { return m.count("hijacked") == 2 })
-	close(slow)
+	goOn()
 	l.beat(t, "n2", m.server.URL, "one of the two to be given up", func() bool { return m.open() == 1 })
 	l.acked(t, "n2", m.server.URL, 3)
 	if n := m.count("lost n1") + l.count("closed n2"); n != 0 {
