@@ -12,12 +12,14 @@ import (
 	"matriarch/internal/ha"
 )
 
-// storeTimeout bounds one action on the store, tries at other endpoints included.
-const storeTimeout = 3 * time.Second
-
-// peersTimeout bounds a round of questions: a member whose host is gone costs no
-// more than this.
-const peersTimeout = time.Second
+// One action on the store may take storeTimeoutLeast, tries at other endpoints
+// included, and after each one that was not answered in time twice as long, up to
+// storeTimeoutMost. A store that has just lost its leader must not keep this pass
+// from what clients wait for, and a slow one must not be given up.
+const (
+	storeTimeoutLeast = 400 * time.Millisecond
+	storeTimeoutMost  = 3 * time.Second
+)
 
 // name is an action's name for logs.
 func name(action ha.Action) string { return strings.TrimPrefix(fmt.Sprintf("%T", action), "ha.") }
@@ -25,12 +27,18 @@ func name(action ha.Action) string { return strings.TrimPrefix(fmt.Sprintf("%T",
 // do carries out one action.
 func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
 	switch act := action.(type) {
+	case ha.Acquire:
+		a.cfg.Right.Stand()
+		return nil
+	case ha.Release:
+		a.release(now, o, act)
+		return nil
 	case ha.Renew:
 		return a.renew(ctx, now, o)
 	case ha.AskPeers:
-		ask, cancel := context.WithTimeout(ctx, peersTimeout)
+		ask, cancel := context.WithTimeout(ctx, act.Within)
 		defer cancel()
-		a.memory.peers = ha.Peers{Asked: true, Answers: a.cfg.Peers.Ask(ask, act.Members)}
+		a.memory.peers = ha.Peers{Asked: true, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
 	case ha.ReadLog:
@@ -97,28 +105,52 @@ func (a *Agent) slot(action ha.Action, err error) error {
 	return nil
 }
 
-// patience is how long this pass may wait for the store: a primary whose lease runs
-// out must be looked at in time, and a pass that waits does not look (S1).
-func patience(o ha.Observation) time.Duration {
+// patience is how long this pass may wait for the store. A primary without a guard
+// must be looked at when its permit ends, and a pass that waits does not look (S1).
+func (a *Agent) patience(o ha.Observation) time.Duration {
 	if p := o.Patience(); p > 0 {
-		return min(p, storeTimeout)
+		return min(p, a.memory.patience())
 	}
-	return storeTimeout
+	return a.memory.patience()
+}
+
+// answered keeps count of the store's silences.
+func (a *Agent) answered(err error) {
+	switch {
+	case err == nil, errors.Is(err, dcs.ErrConflict), errors.Is(err, dcs.ErrNoLease):
+		a.memory.silences = 0
+	default:
+		a.memory.silences++
+	}
 }
 
 func (a *Agent) renew(ctx context.Context, now time.Time, o ha.Observation) error {
 	a.memory.renewTried = now
-	ctx, cancel := context.WithTimeout(ctx, patience(o))
+	ctx, cancel := context.WithTimeout(ctx, a.patience(o))
 	defer cancel()
 	_, fresh, err := a.cfg.Store.Renew(ctx, o.Store.Settings.TTL)
+	a.answered(err)
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
 	}
 	if fresh {
 		a.memory.memberPut = time.Time{} // the key under the old lease goes with it
 	}
-	a.hold(ctx, o)
+	a.cfg.Right.See() // the leader key moves to a new lease
 	return nil
+}
+
+// release gives the lead up. The last position is left behind with the slots and
+// what is retained as they were.
+func (a *Agent) release(now time.Time, o ha.Observation, act ha.Release) {
+	var also []dcs.Op
+	if act.Optime > 0 {
+		status := o.Store.View.Status
+		status.Optime = act.Optime
+		also = append(also, put(dcs.KeyStatus, status.Encode()))
+	}
+	a.memory.released = now
+	a.cfg.Right.Release(also)
 }
 
 // applyConfig gives a configuration to the server. One that the server's files
@@ -136,10 +168,11 @@ func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
 
 // doStore carries out one conditional transaction.
 func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
-	ctx, cancel := context.WithTimeout(ctx, patience(o))
+	ctx, cancel := context.WithTimeout(ctx, a.patience(o))
 	defer cancel()
 	txn := transaction(o, action)
 	_, err := a.cfg.Store.Commit(ctx, txn)
+	a.answered(err)
 	if err != nil {
 		return fmt.Errorf("write %s to the store: %w", txn.Then[0].Key, err)
 	}
@@ -148,33 +181,16 @@ func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, ac
 		a.memory.memberPut = now
 	case ha.PutStatus:
 		a.memory.statusPut = now
-	case ha.Release:
-		a.memory.released = now
-	case ha.Acquire:
-		a.memory.released = time.Time{}
-		a.memory.statusPut = time.Time{}
 	}
 	return nil
 }
 
 // transaction is the write that an action stands for, with the condition that
-// makes it safe (compat/dcs.md §2; B-161).
+// makes it safe (compat/dcs.md §2; B-161). The leader key itself is package
+// permit's.
 func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 	mine := []dcs.Condition{{Key: dcs.KeyLeader, Equals: []byte(o.Me.Name)}}
-	lead := dcs.Op{Key: dcs.KeyLeader, Data: []byte(o.Me.Name), Leased: true}
 	switch act := action.(type) {
-	case ha.Acquire:
-		return dcs.Txn{If: []dcs.Condition{{Key: dcs.KeyLeader, Absent: true}}, Then: []dcs.Op{lead}}
-	case ha.Reclaim:
-		return dcs.Txn{If: mine, Then: []dcs.Op{lead}}
-	case ha.Release:
-		ops := []dcs.Op{{Key: dcs.KeyLeader, Delete: true}}
-		if act.Optime > 0 { // slots and retain_slots are carried over
-			status := o.Store.View.Status
-			status.Optime = act.Optime
-			ops = append(ops, put(dcs.KeyStatus, status.Encode()))
-		}
-		return dcs.Txn{If: mine, Then: ops}
 	case ha.PutMember:
 		return dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyMembers + o.Me.Name, Data: act.Member.Encode(), Leased: true}}}
 	case ha.PutStatus:
@@ -192,7 +208,7 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 	case ha.Unfound:
 		return dcs.Txn{If: unchanged(dcs.KeyInitialize, act.Modified), Then: []dcs.Op{{Key: dcs.KeyInitialize, Delete: true}}}
 	case ha.Found:
-		ops := []dcs.Op{put(dcs.KeyInitialize, []byte(act.SystemID)), lead}
+		ops := []dcs.Op{put(dcs.KeyInitialize, []byte(act.SystemID))}
 		if !o.Store.View.Config.Valid && len(o.Store.Dynamic) > 0 {
 			document := cluster.Adjusted(dynamicCopy(o.Store.Dynamic), o.Store.Settings)
 			ops = append(ops, put(dcs.KeyConfig, cluster.EncodeJSON(document)))

@@ -15,6 +15,7 @@ import (
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
 // Server is the hands on this node's PostgreSQL.
@@ -37,10 +38,9 @@ type Server interface {
 	// Changed receives a value after the server died or work ended. Coalesced.
 	Changed() <-chan struct{}
 
-	// Hold tells those who stop the server when this agent cannot: whether it may be
-	// a primary, and until when the lease holds; zero when the leader key is not
-	// ours under it. It is told in every pass, and before anything is begun.
-	Hold(ctx context.Context, mayWrite bool, until time.Time)
+	// Hold tells those who freeze the server at the end of the permit whether it may
+	// be a primary. It is told in every pass, and before anything is begun.
+	Hold(ctx context.Context, mayWrite bool)
 
 	Follow(ctx context.Context, upstream ha.Upstream) error
 	ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog
@@ -59,12 +59,49 @@ type Peers interface {
 	Ask(ctx context.Context, members []cluster.Member) []ha.Peer
 }
 
+// Right keeps this node's right to write, at its own pace (package permit). No call
+// waits for a store or a member.
+type Right interface {
+	// See makes it look at the store's mirror.
+	See()
+
+	// State is how things stand.
+	State(now time.Time) ha.Right
+
+	// Know tells it what the last pass knows.
+	Know(k Knowledge)
+
+	// Stand takes the lead, if the rules allow it now. Release gives it up, after the
+	// server has stopped taking writes, and writes what else is given in the same
+	// transaction.
+	Stand()
+	Release(also []dcs.Op)
+
+	// Passed says that a pass has been finished: an agent that hangs must not stay
+	// leader for ever.
+	Passed()
+
+	// Changed receives a value when State has changed in what decides. Coalesced.
+	Changed() <-chan struct{}
+}
+
+// Knowledge is what the keeping of the right needs from a pass.
+type Knowledge struct {
+	Permit   time.Duration // the permit's length
+	TTL      time.Duration // of the lease
+	Members  []string      // who may succeed this node
+	Mixed    bool          // there are members that go by the lease alone
+	Position wal.Point     // how far this node's server has got
+	Upstream string        // the member from which its server has a stream; empty: it has none
+}
+
 // Config is what an agent is made of.
 type Config struct {
 	Me      ha.Me
 	Dynamic map[string]any // configuration to begin with: a cached one, or bootstrap.dcs
 	Store   dcs.Store
 	Server  Server
+	Right   Right
 	Peers   Peers
 	Logger  *slog.Logger
 	Now     func() time.Time // a clock that runs on in suspend and is never stepped
@@ -149,8 +186,10 @@ var errEnded = errors.New("the agent has ended")
 // Step makes one pass. It starts nothing and reads no clock but now. The error
 // is that of the action that failed, a *Quit when the agent has to end.
 func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
+	defer a.cfg.Right.Passed()
 	o := a.observe(ctx, now)
 	a.hold(ctx, o)
+	a.cfg.Right.Know(knowledge(o))
 	plan := ha.Decide(o)
 	a.memory.judge(plan.Why)
 	a.publish(o, plan, now)
@@ -163,19 +202,29 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 	return plan, nil
 }
 
-// hold passes on how long the right to write lasts, as of now: the pass may have
-// renewed the lease since it looked.
+// hold tells the guard whether the server has to stop at the end of the permit.
 func (a *Agent) hold(ctx context.Context, o ha.Observation) {
-	var until time.Time
-	if o.Store.Grip > 0 {
-		until = a.cfg.Now().Add(o.Store.Grip)
-		if lease := a.cfg.Store.Lease(); lease.ID == o.Store.View.Leader.Lease && lease.Deadline().After(until) {
-			until = lease.Deadline()
-		}
-	}
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
-	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause, until)
+	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause)
+}
+
+// knowledge is what this pass knows that the right to write hangs on.
+func knowledge(o ha.Observation) Knowledge {
+	k := Knowledge{Permit: o.Store.Settings.Permit, TTL: o.Store.Settings.TTL, Position: o.Server.End, Members: []string{}}
+	if o.Server.Streaming {
+		k.Upstream = o.Server.Upstream.Member
+	}
+	for _, m := range o.Store.View.Members {
+		switch {
+		case m.Name == o.Me.Name:
+		case !m.Permit:
+			k.Mixed = true
+		case m.APIURL != "" && !m.Tags.Nofailover():
+			k.Members = append(k.Members, m.Name)
+		}
+	}
+	return k
 }
 
 func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
@@ -203,7 +252,7 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	}
 	level := slog.LevelInfo
 	switch plan.Why {
-	case ha.Overtaken, ha.GripLost, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused:
+	case ha.Overtaken, ha.PermitOver, ha.FrozenWithoutLead, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused:
 		level = slog.LevelWarn
 	case ha.NotOurCluster, ha.RunsAsStandbyAlone, ha.HalfWritten, ha.RejoinImpossible, ha.Unsupported, ha.DirectoryUnreadable:
 		level = slog.LevelError
@@ -221,7 +270,7 @@ func (a *Agent) failed(ctx context.Context, plan ha.Plan, action ha.Action, err 
 	case errors.Is(err, dcs.ErrConflict):
 		// The store said no: it holds something newer than this pass knew.
 		a.log.Info("the store holds something newer", "action", name(action), "why", plan.Why.String())
-		reread, cancel := context.WithTimeout(ctx, storeTimeout)
+		reread, cancel := context.WithTimeout(ctx, a.memory.patience())
 		defer cancel()
 		if _, readErr := a.cfg.Store.Read(reread); readErr != nil {
 			return errors.Join(err, readErr)

@@ -30,8 +30,7 @@ type fakeServer struct {
 	changed chan struct{}
 	log     ha.LeaderLog
 
-	heldWrite bool      // as told last
-	heldUntil time.Time // likewise
+	heldWrite bool // as told last
 
 	observed func() // called by each look
 	begun    func(ha.Action)
@@ -62,8 +61,8 @@ func (s *fakeServer) Observe(context.Context) ha.Server {
 	return s.seen
 }
 
-func (s *fakeServer) Hold(_ context.Context, mayWrite bool, until time.Time) {
-	s.set(func() { s.heldWrite, s.heldUntil = mayWrite, until })
+func (s *fakeServer) Hold(_ context.Context, mayWrite bool) {
+	s.set(func() { s.heldWrite = mayWrite })
 }
 
 func (s *fakeServer) Work(time.Time) (ha.Job, ha.Finished) {
@@ -127,6 +126,7 @@ type node struct {
 	world  *memstore.Cluster
 	store  *memstore.Node
 	server *fakeServer
+	right  *fakeRight
 	logged *bytes.Buffer
 }
 
@@ -139,10 +139,11 @@ func newNode(t *testing.T, change ...func(*Config)) *node {
 		Directory: ha.Data, SystemID: systemID, Running: true, Answering: true, Role: ha.Primary,
 		End: wal.Point{Timeline: 1, LSN: 0x3000000}, CheckpointTimeline: 1,
 	}}
+	n.right = newFakeRight(n.store)
 	cfg := Config{
 		Me:      ha.Me{Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4", MayBootstrap: true},
 		Dynamic: map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10},
-		Store:   n.store, Server: n.server, Logger: slog.New(slog.NewTextHandler(n.logged, nil)), Now: func() time.Time { return n.now },
+		Store:   n.store, Server: n.server, Right: n.right, Logger: slog.New(slog.NewTextHandler(n.logged, nil)), Now: func() time.Time { return n.now },
 		Peers: fakePeers(func(context.Context, []cluster.Member) []ha.Peer { return nil }),
 	}
 	for _, c := range change {

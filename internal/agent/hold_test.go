@@ -2,45 +2,35 @@ package agent
 
 import (
 	"testing"
-	"time"
 
-	memstore "matriarch/internal/dcs/memory"
 	"matriarch/internal/ha"
 )
 
-// What the guard is told must never last longer than the lease (S1), and must not
-// lag behind a renewal by a whole pass.
-func TestTheGuardIsToldHowLongTheLeaseHolds(t *testing.T) {
+// The guard must know in time that the server can become a primary (S1).
+func TestTheGuardIsToldWhetherTheServerMayWrite(t *testing.T) {
 	n := newNode(t)
 	n.settle()
-	told := func() (bool, time.Time) {
-		n.server.mu.Lock()
-		defer n.server.mu.Unlock()
-		return n.server.heldWrite, n.server.heldUntil
+	held := func(want bool, what string) {
+		t.Helper()
+		if _, err := n.step(); err != nil {
+			t.Fatal(err)
+		}
+		n.server.set(func() {
+			if n.server.heldWrite != want {
+				t.Errorf("%s: told %v", what, n.server.heldWrite)
+			}
+		})
 	}
-	if write, until := told(); !write || !until.Equal(n.store.Lease().Deadline()) {
-		t.Errorf("a leader: write %v until %v, the lease ends at %v", write, until, n.store.Lease().Deadline())
-	}
-
-	n.now = n.now.Add(12 * time.Second)
-	if _, err := n.step(); err != nil { // this pass renews
-		t.Fatal(err)
-	}
-	if _, until := told(); !until.Equal(n.store.Lease().Deadline()) || until.Sub(n.now) != 30*time.Second {
-		t.Errorf("after the renewal: until %v, %v from now", until, until.Sub(n.now))
-	}
-
-	n.store.SetFaults(memstore.Faults{Down: true})
-	_, before := told()
-	n.now = n.now.Add(15 * time.Second)
-	_, _ = n.step()
-	if write, until := told(); !write || until.After(before) {
-		t.Errorf("without the store: write %v, until %v, was %v", write, until, before)
-	}
-
-	n.server.set(func() { n.server.seen.Role = ha.Standby })
-	_, _ = n.step()
-	if write, _ := told(); write {
-		t.Error("a standby counts as one that may write")
-	}
+	held(true, "a primary")
+	n.put("config", `{"ttl":30,"pause":true}`)
+	held(false, "a primary while paused")
+	n.put("config", `{"ttl":30}`)
+	n.server.set(func() { n.server.seen.Role, n.server.seen.Answering = ha.RoleUnknown, false })
+	held(true, "a server whose role is not known")
+	n.server.set(func() { n.server.seen.Role, n.server.seen.Answering = ha.Standby, true })
+	n.server.set(func() { n.server.job = ha.Job{Work: ha.Promoting} })
+	held(true, "a standby that is being promoted")
+	n.server.set(func() { n.server.job = ha.Job{}; n.server.seen.Upstream = ha.Upstream{} })
+	n.right.set(func() { n.right.length = 0 }) // it may not be promoted
+	held(false, "a standby")
 }

@@ -3,10 +3,10 @@ package agent
 import (
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"matriarch/internal/cluster"
-	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 )
 
@@ -18,7 +18,7 @@ type memory struct {
 	released   time.Time
 	memberPut  time.Time
 	statusPut  time.Time
-	noLeader   time.Time // since when the view shows no leader
+	noLeader   time.Time // since when the lead is open to others
 	forked     bool
 	rewindLost bool
 	rewindFrom string // the leader against whom it was lost
@@ -27,8 +27,8 @@ type memory struct {
 	crashed    bool
 	seen       map[string]time.Time // slot name to when its member was last in the view
 
-	lease  dcs.Lease // as last seen
-	former dcs.Lease // the one before a change of the ttl: the leader key hangs there until it is moved
+	leads    bool // at the last look
+	silences int  // calls of the store in a row that had no answer in time
 
 	peers     ha.Peers
 	peersAt   time.Time // when the round was begun
@@ -81,40 +81,23 @@ func (m *memory) configure(c cluster.Config, log *slog.Logger) {
 	m.settings, m.dynamic = settings, c.Document
 }
 
-// holds takes note of the lease that this node has now. One that was replaced
-// because the ttl changed lives on until its end; any other is gone.
-func (m *memory) holds(lease dcs.Lease) {
-	if lease.ID != m.lease.ID {
-		m.former = dcs.Lease{}
-		if lease.ID != 0 && lease.TTL != m.lease.TTL {
-			m.former = m.lease
+// leaderless is how long the lead has been open to others.
+func (m *memory) leaderless(now time.Time, o ha.Observation) time.Duration {
+	if !o.Contested() {
+		if o.Leadership() != ha.Unknown {
+			m.noLeader = time.Time{}
 		}
+		return 0
 	}
-	m.lease = lease
+	if m.noLeader.IsZero() {
+		m.noLeader = now
+	}
+	return now.Sub(m.noLeader)
 }
 
-// grip is how long the leader key holds that hangs on the given lease.
-func (m *memory) grip(now time.Time, under int64) time.Duration {
-	for _, l := range []dcs.Lease{m.lease, m.former} {
-		if l.ID != 0 && l.ID == under {
-			return max(0, l.Deadline().Sub(now))
-		}
-	}
-	return 0
-}
-
-// leaderless is how long the view has shown no leader.
-func (m *memory) leaderless(now time.Time, current bool, view cluster.View) time.Duration {
-	switch {
-	case current && view.Leader.Name == "":
-		if m.noLeader.IsZero() {
-			m.noLeader = now
-		}
-		return now.Sub(m.noLeader)
-	case current:
-		m.noLeader = time.Time{}
-	}
-	return 0
+// patience is how long the next call of the store may take.
+func (m *memory) patience() time.Duration {
+	return min(storeTimeoutLeast<<min(m.silences, 10), storeTimeoutMost)
 }
 
 // notice updates the memory by what this pass saw, and gives it to the
@@ -128,6 +111,12 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	}
 	m.wasRunning = o.Server.Running && o.Job.Work == ha.NoWork
 
+	if leads := o.Right.Leading; leads != m.leads {
+		m.leads = leads
+		if leads {
+			m.released, m.statusPut = time.Time{}, time.Time{}
+		}
+	}
 	leader := o.Store.View.Leader.Name
 	if o.Last.Count != m.finished && (o.Last.Work == ha.Rewinding || o.Last.Work == ha.Copying) {
 		m.rewindLost, m.rewindFrom = o.Last.Hopeless, leader
@@ -155,6 +144,18 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if o.Log.Leader != leader {
 		o.Log = ha.LeaderLog{}
 	}
+}
+
+// withSilent adds those who were silent when they were asked last, and were not asked
+// again for that.
+func (m *memory) withSilent(answers []ha.Peer) []ha.Peer {
+	for _, old := range m.peers.Answers {
+		if old.Silent && !slices.ContainsFunc(answers, func(p ha.Peer) bool { return p.Name == old.Name }) {
+			answers = append(answers, old)
+		}
+	}
+	slices.SortFunc(answers, func(a, b ha.Peer) int { return strings.Compare(a.Name, b.Name) })
+	return answers
 }
 
 // remember keeps when each member's slot was last wanted by a member. Who takes

@@ -85,7 +85,7 @@ func TestALostRewindIsRememberedForItsLeader(t *testing.T) {
 func TestTheLeaderRemembersWhoseSlotsItKeeps(t *testing.T) {
 	l := newLife()
 	leading := func(o *ha.Observation) {
-		o.Store.View.Leader.Name = "n1"
+		o.Store.View.Leader.Name, o.Right.Leading = "n1", true
 		o.Store.View.Status.Retain = []string{"n4"}
 		o.Store.View.Members = []cluster.Member{{Name: "n2"}, {Name: "n3", Tags: cluster.Tags{"nostream": true}}}
 	}
@@ -96,7 +96,7 @@ func TestTheLeaderRemembersWhoseSlotsItKeeps(t *testing.T) {
 	if seen = l.sees(nil).Seen; seen["n2"] != 0 || seen["n4"] != time.Second {
 		t.Errorf("then: %v", seen)
 	}
-	if seen = l.sees(func(o *ha.Observation) { o.Store.View.Leader.Name = "n2" }).Seen; len(seen) != 0 {
+	if seen = l.sees(func(o *ha.Observation) { o.Store.View.Leader.Name, o.Right.Leading = "n2", false }).Seen; len(seen) != 0 {
 		t.Errorf("when it leads no more: %v", seen)
 	}
 }
@@ -109,12 +109,18 @@ func TestTheTimeWithoutALeader(t *testing.T) {
 		at      int
 		current bool
 		view    cluster.View
+		right   ha.Right
 		want    time.Duration
 	}{
-		{100, true, led, 0}, {101, true, unled, 0}, {103, true, unled, 2 * time.Second},
-		{104, false, unled, 0}, {105, true, unled, 4 * time.Second}, {106, true, led, 0}, {107, true, unled, 0},
+		{100, true, led, ha.Right{}, 0}, {101, true, unled, ha.Right{}, 0}, {103, true, unled, ha.Right{}, 2 * time.Second},
+		{104, false, unled, ha.Right{}, 0}, {105, true, unled, ha.Right{}, 4 * time.Second}, {106, true, led, ha.Right{}, 0},
+		{107, true, unled, ha.Right{}, 0}, {108, true, led, ha.Right{}, 0},
+		{109, true, led, ha.Right{Overdue: true, FreeIn: time.Second}, 0}, {110, true, led, ha.Right{Free: true}, time.Second},
+		{111, true, led, ha.Right{Overdue: true, FreeIn: ha.Idle}, 0},
 	} {
-		if got := m.leaderless(at(c.at), c.current, c.view); got != c.want {
+		o := ha.Observation{Me: ha.Me{Name: "n1"}, Right: c.right}
+		o.Store.Current, o.Store.View = c.current, c.view
+		if got := m.leaderless(at(c.at), o); got != c.want {
 			t.Errorf("at %d: %v, want %v", c.at, got, c.want)
 		}
 	}

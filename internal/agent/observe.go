@@ -21,7 +21,6 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	if a.cfg.Wall != nil {
 		o.Wall = a.cfg.Wall()
 	}
-	o.Store = a.observeStore(now, me.Name)
 	look, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	// The work is read before the server: if it ends in between, the next pass
@@ -29,13 +28,17 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	// beside a server as it was while the work was going on.
 	o.Job, o.Last = a.cfg.Server.Work(now)
 	o.Server = a.cfg.Server.Observe(look)
-	// A server that is slow to answer has used up some of the lease (S1).
-	o.Store.Grip = max(0, o.Store.Grip-a.cfg.Now().Sub(now))
+	// The right last: it may know more than the view that was read before it, never
+	// less.
+	o.Store = a.observeStore(now)
+	a.cfg.Right.See()
+	o.Right = a.cfg.Right.State(a.cfg.Now())
+	o.Store.Leaderless = a.memory.leaderless(now, o)
 	a.memory.notice(now, &o)
 	return o
 }
 
-func (a *Agent) observeStore(now time.Time, me string) ha.Store {
+func (a *Agent) observeStore(now time.Time) ha.Store {
 	snapshot, current := a.cfg.Store.Mirror()
 	view := snapshot.View()
 	a.memory.configure(view.Config, a.log)
@@ -51,11 +54,6 @@ func (a *Agent) observeStore(now time.Time, me string) ha.Store {
 			s.LeaseAge = ha.Idle
 		}
 	}
-	a.memory.holds(lease)
-	if view.Leader.Name == me {
-		s.Grip = a.memory.grip(now, view.Leader.Lease)
-	}
-	s.Leaderless = a.memory.leaderless(now, current, view)
 	return s
 }
 

@@ -30,6 +30,7 @@ func (a *Agent) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-a.cfg.Store.Changed():
 		case <-a.cfg.Server.Changed():
+		case <-a.cfg.Right.Changed():
 		case <-a.wake:
 		case <-timer.C:
 		}

@@ -46,6 +46,7 @@ func TestActionsAreCarriedOutInOrder(t *testing.T) {
 func TestThePassStopsAtTheFirstFailure(t *testing.T) {
 	n := newNode(t)
 	elected(n)
+	n.put(dcs.KeyConfig, `{"ttl":30}`)
 	n.server.fail["begin Promote"] = errors.New("other work is under way")
 	before := n.stored("members/n1")
 	if _, err := n.step(); err == nil {
@@ -54,14 +55,12 @@ func TestThePassStopsAtTheFirstFailure(t *testing.T) {
 	if n.stored("members/n1") != before {
 		t.Error("what comes after the failure was done")
 	}
-	if n.stored(dcs.KeyFailover) != "{}" {
-		t.Error("what comes before the failure was not done")
-	}
+	n.called("configure 30", "begin Promote")
 }
 
 func TestWithoutARenewalNothingElseIsDone(t *testing.T) {
 	n := newNode(t)
-	elected(n)
+	n.settle()
 	n.now = n.now.Add(11 * time.Second)
 	n.store.SetFaults(memstore.Faults{LateWatch: true})
 	n.cfg.Store = refusing{n.store}
@@ -94,28 +93,18 @@ func TestAConflictLeadsToALookAtTheStore(t *testing.T) {
 	store := &counting{}
 	n := newNode(t, func(c *Config) { store.Store = c.Store; c.Store = store })
 	n.settle()
-	n.world.Expire()
-	n.now = n.now.Add(31 * time.Second) // the key ends with its lease
-	n.world.Expire()
+	n.put(dcs.KeyFailover, `{"leader":"n2"}`)
 	n.store.SetFaults(memstore.Faults{LateWatch: true})
-	other := n.world.Node("n2")
-	if _, _, err := other.Renew(t.Context(), 30*time.Second); err != nil {
-		t.Fatal(err)
-	}
-	take := dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyLeader, Data: []byte("n2"), Leased: true}}}
-	if _, err := other.Commit(t.Context(), take); err != nil {
-		t.Fatal(err)
-	}
-	if plan, err := n.step(); !errors.Is(err, dcs.ErrConflict) || plan.Why != ha.RaceRetaken {
+	n.put(dcs.KeyFailover, `{"leader":"n3"}`)
+	if plan, err := n.step(); !errors.Is(err, dcs.ErrConflict) || plan.Why != ha.RequestRefused {
 		t.Fatalf("plan %v, error %v", plan.Why, err)
 	}
 	if store.reads != 1 {
 		t.Errorf("%d reads", store.reads)
 	}
-	if plan, err := n.step(); err != nil || plan.Why != ha.Overtaken {
-		t.Errorf("then: plan %v, error %v", plan.Why, err)
+	if plan, err := n.step(); err != nil || plan.Why != ha.RequestRefused || n.stored(dcs.KeyFailover) != "{}" {
+		t.Errorf("then: plan %v, error %v, failover %q", plan.Why, err, n.stored(dcs.KeyFailover))
 	}
-	n.called("kill")
 }
 
 func TestARefusedConfigurationKeepsTheOldOne(t *testing.T) {
@@ -176,33 +165,6 @@ func TestAChangeOfTheTTLHurtsNobody(t *testing.T) {
 	}
 	if n.world.Snapshot().Values["members/n1"].Lease != lease.ID {
 		t.Error("the member key hangs on the old lease")
-	}
-}
-
-func TestALeaseThatTheStoreForgotIsNoGrip(t *testing.T) {
-	var m memoryOfLeases
-	m.now = time.Unix(1000, 0)
-	first := dcs.Lease{ID: 1, Sent: m.now, TTL: 30 * time.Second}
-	second := dcs.Lease{ID: 2, Sent: m.now, TTL: 30 * time.Second}
-	m.expect(t, first, 1, 30*time.Second)
-	m.expect(t, second, 1, 0) // the same ttl: the first is gone
-	longer := dcs.Lease{ID: 3, Sent: m.now, TTL: 60 * time.Second}
-	m.expect(t, longer, 2, 30*time.Second) // another ttl: the second runs on until its end
-	m.now = m.now.Add(31 * time.Second)
-	m.expect(t, longer, 2, 0)
-	m.expect(t, dcs.Lease{}, 2, 0)
-}
-
-type memoryOfLeases struct {
-	memory
-	now time.Time
-}
-
-func (m *memoryOfLeases) expect(t *testing.T, held dcs.Lease, under int64, want time.Duration) {
-	t.Helper()
-	m.holds(held)
-	if got := m.grip(m.now, under); got != want {
-		t.Errorf("lease %d, key under %d: grip %v, want %v", held.ID, under, got, want)
 	}
 }
 

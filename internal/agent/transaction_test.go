@@ -22,7 +22,6 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 	fresh.Store.Settings = cluster.DefaultSettings()
 
 	mine := dcs.Condition{Key: "leader", Equals: []byte("n1")}
-	lead := dcs.Op{Key: "leader", Data: []byte("n1"), Leased: true}
 	write := func(key, text string) dcs.Op { return dcs.Op{Key: key, Data: []byte(text)} }
 	member := cluster.Member{Name: "n1", State: cluster.StateRunning}
 	cases := []struct {
@@ -31,13 +30,6 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 		action ha.Action
 		want   dcs.Txn
 	}{
-		{"the key is taken where there is none", o, ha.Acquire{},
-			dcs.Txn{If: []dcs.Condition{{Key: "leader", Absent: true}}, Then: []dcs.Op{lead}}},
-		{"it is moved where it is ours", o, ha.Reclaim{}, dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{lead}}},
-		{"it is given up where it is ours", o, ha.Release{},
-			dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{{Key: "leader", Delete: true}}}},
-		{"the last position goes with it, the slots stay", o, ha.Release{Optime: 9}, dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{
-			{Key: "leader", Delete: true}, write("status", `{"optime":9,"slots":{"n2":4},"retain_slots":["n3"]}`)}}},
 		{"a member's key is its own", o, ha.PutMember{Member: member},
 			dcs.Txn{Then: []dcs.Op{{Key: "members/n1", Data: member.Encode(), Leased: true}}}},
 		{"status by the leader", o, ha.PutStatus{Status: cluster.Status{Optime: 7}},
@@ -58,10 +50,10 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 			dcs.Txn{If: []dcs.Condition{{Key: "initialize", Modified: 3}}, Then: []dcs.Op{{Key: "initialize", Delete: true}}}},
 		{"S5: a creation ends whole", o, ha.Found{SystemID: systemID, Modified: 3}, dcs.Txn{
 			If:   []dcs.Condition{{Key: "initialize", Modified: 3}, {Key: "leader", Absent: true}},
-			Then: []dcs.Op{write("initialize", systemID), lead}}},
+			Then: []dcs.Op{write("initialize", systemID)}}},
 		{"with its configuration, the timings in range", fresh, ha.Found{SystemID: systemID, Modified: 3}, dcs.Txn{
 			If:   []dcs.Condition{{Key: "initialize", Modified: 3}, {Key: "leader", Absent: true}},
-			Then: []dcs.Op{write("initialize", systemID), lead, write("config", `{"loop_wait":10,"ttl":30,"x":"y"}`)}}},
+			Then: []dcs.Op{write("initialize", systemID), write("config", `{"loop_wait":10,"ttl":30,"x":"y"}`)}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,8 +24,10 @@ import (
 	"matriarch/internal/api"
 	"matriarch/internal/api/client"
 	"matriarch/internal/boottime"
+	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 	"matriarch/internal/dcs"
+	"matriarch/internal/dcs/embedded"
 	"matriarch/internal/postgres"
 )
 
@@ -43,6 +45,8 @@ type Daemon struct {
 	log     *slog.Logger
 	clock   boottime.Clock
 	hands   *hands
+	right   *right
+	etcd    *embedded.Server // nil: the store is elsewhere
 	agent   *agent.Agent
 	api     *api.Server
 	peers   peers
@@ -85,6 +89,9 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	defer closeStore()
 	if err == nil {
 		err = d.refuseTwin(ctx, st)
+	}
+	if err == nil {
+		err = d.makeRight(ctx, st, dynamic)
 	}
 	if err == nil {
 		err = d.makeAPI(ctx, st, dynamic)
@@ -178,16 +185,26 @@ func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
 	return fmt.Errorf("can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
 }
 
+// makeRight joins what keeps this node's right to write.
+func (d *Daemon) makeRight(ctx context.Context, st dcs.Store, dynamic map[string]any) (err error) {
+	settings, _, err := cluster.ReadSettings(dynamic)
+	if err != nil {
+		settings = cluster.DefaultSettings() // said when the configuration was combined
+	}
+	d.right, err = newRight(ctx, d.local, d.effective, settings.Permit, st, d.hands.keeper, d.clock, d.log)
+	return err
+}
+
 // makeAPI makes the agent and binds the API's port.
 func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]any) error {
 	a := agent.New(agent.Config{
-		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Peers: d.peers,
+		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Right: d.right, Peers: d.peers,
 		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
 	})
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, store: st, reload: d.reload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: st, reload: d.reload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err
@@ -203,6 +220,7 @@ func (d *Daemon) apiOptions(c *config.Config) api.Options {
 		Access: api.Access{Username: r.Username, Password: r.Password.Reveal(), Allowlist: r.Allowlist, IncludeMembers: r.AllowlistIncludeMembers},
 		TLS: api.TLSFiles{CertFile: r.CertFile, KeyFile: r.KeyFile, KeyPassword: r.KeyFilePassword.Reveal(),
 			CAFile: r.CAFile, Verify: r.VerifyClient},
+		Heartbeats:   d.right.receiver,
 		ServerTokens: r.ServerTokens, Headers: r.HTTPExtraHeaders, HTTPSHeaders: r.HTTPSExtraHeaders,
 	}
 }
@@ -223,8 +241,18 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 	defer stopServing()
 	var wait sync.WaitGroup
 	apiEnded, agentEnded := make(chan error, 1), make(chan error, 1)
+	// The right to write outlives the agent: a release is repeated until the store
+	// has confirmed it.
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	wait.Go(func() { d.right.Run(keeping) })
 	wait.Go(func() { apiEnded <- d.api.Run(serving) })
-	wait.Go(func() { agentEnded <- d.agent.Run(ctx) })
+	wait.Go(func() {
+		agentEnded <- d.agent.Run(ctx)
+		stopKeeping()
+	})
+	if d.etcd != nil {
+		wait.Go(func() { d.keepEtcdLead(serving, d.etcd) })
+	}
 	defer wait.Wait()
 	d.notify(systemd.SdNotifyReady)
 	for {
@@ -289,6 +317,9 @@ func (d *Daemon) reload() {
 	defer cancel()
 	if err := d.hands.reload(ctx, local, d.agent.Latest().Observation.Store.Dynamic); err != nil {
 		d.log.Error("PostgreSQL could not be reloaded", "err", err)
+	}
+	if err := d.right.reload(local); err != nil {
+		d.log.Error("the heartbeat connections keep their settings", "err", err)
 	}
 	if err := d.api.Reload(ctx, d.apiOptions(local)); err != nil {
 		d.log.Error("the REST API could not be reloaded", "err", err)

@@ -61,6 +61,7 @@ func newHands(base context.Context, pg *postgres.Server, k *keeper, local *confi
 	h := &hands{pg: pg, keeper: k, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
 	pg.LaunchBy(k)
 	k.onChange(h.notify)
+	k.onOverdue(h.Kill)
 	h.wait.Go(h.forward)
 	return h
 }
@@ -94,17 +95,8 @@ func (h *hands) close() {
 	h.pg.Close()
 }
 
-// leaseMargin is how long before the end of the lease the server is frozen: it
-// covers clocks that run at different rates (2,200 ppm of 30 s are 66 ms) and the
-// time until the last process stands still.
-const leaseMargin = 500 * time.Millisecond
-
-// Hold tells the guard how long the right to write lasts, and whether the server may
-// be a primary.
-func (h *hands) Hold(ctx context.Context, mayWrite bool, until time.Time) {
-	if !until.IsZero() { // not knowing is not extending
-		h.keeper.Deadline(h.clock.Instant(until).Add(-leaseMargin))
-	}
+// Hold tells the guard whether the server may be a primary.
+func (h *hands) Hold(ctx context.Context, mayWrite bool) {
 	h.mu.Lock()
 	pid := h.look.pid
 	h.mu.Unlock()

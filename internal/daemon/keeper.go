@@ -59,12 +59,13 @@ type keeper struct {
 	until  deadline
 	state  guarded
 	wake   func() // the agent
+	kill9  func() // ends the server without a guard
 }
 
 func newKeeper(dataDir string, giveUp time.Duration, log *slog.Logger) *keeper {
 	k := &keeper{
 		socket: filepath.Clean(dataDir) + ".guard", giveUp: giveUp, log: log,
-		news: make(chan struct{}, 1), quit: make(chan struct{}), wake: func() {},
+		news: make(chan struct{}, 1), quit: make(chan struct{}), wake: func() {}, kill9: func() {},
 	}
 	k.state.run()
 	k.watch.Go(k.attend)
@@ -193,12 +194,14 @@ func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool) {
 	k.mu.Lock()
 	off := k.off
 	k.mu.Unlock()
-	if off {
-		return // it is tried again at the next start of the server, not in every pass
+	if off { // a guard is tried again at the next start of the server, not in every pass
+		k.holdAlone(pid, mayWrite)
+		return
 	}
 	g, err := k.connect(ctx)
 	if err != nil {
 		k.without(err)
+		k.holdAlone(pid, mayWrite)
 		return
 	}
 	if pid == 0 {

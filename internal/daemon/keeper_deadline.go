@@ -110,8 +110,11 @@ const answerLate = 150 * time.Millisecond
 func (k *keeper) untilOverdue() (time.Duration, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.guard == nil || k.server == 0 || !k.armed || !k.until.known || k.state.frozen || k.state.looked == k.until {
+	if k.guard == nil && !k.off || k.server == 0 || !k.armed || !k.until.known || k.state.frozen || k.state.looked == k.until {
 		return 0, false
+	}
+	if k.off {
+		return max(0, k.until.at.Sub(boottime.Now())), true
 	}
 	return max(0, k.until.at.Add(frozenLate).Sub(boottime.Now())), true
 }
@@ -123,6 +126,14 @@ func (k *keeper) untilOverdue() (time.Duration, bool) {
 func (k *keeper) overdue() {
 	k.mu.Lock()
 	g, d := k.guard, k.until
+	if k.off && k.armed && k.server != 0 && d.at <= boottime.Now() {
+		k.state.looked = d
+		kill := k.kill9
+		k.mu.Unlock()
+		k.log.Error("the permit is over and there is no guard to freeze the server: it is killed")
+		kill()
+		return
+	}
 	due := g != nil && k.armed && !k.state.frozen && d.at.Add(frozenLate) <= boottime.Now()
 	if due {
 		k.state.looked = d // once for each deadline
@@ -143,4 +154,21 @@ func (k *keeper) overdue() {
 	if err := g.Break(); err != nil {
 		k.log.Error("the guard could not be killed", "err", err)
 	}
+}
+
+// holdAlone is Hold without a guard. The agent itself then kills the server at the
+// end of the permit: it can freeze nothing, and if it hangs nobody stops the server.
+func (k *keeper) holdAlone(pid int, mayWrite bool) {
+	k.mu.Lock()
+	k.server, k.armed = pid, mayWrite && k.until.known && pid != 0
+	k.mu.Unlock()
+	k.poke()
+}
+
+// onOverdue is how to kill the server where there is no guard. To be set before
+// anything is connected.
+func (k *keeper) onOverdue(kill func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.kill9 = kill
 }

@@ -73,7 +73,7 @@ func (k *keeper) Standing() Standing {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	s := Standing{
-		Protection: string(fence.Off), Armed: k.armed, Frozen: k.state.frozen, Since: k.state.since,
+		Protection: string(fence.Off), Armed: k.armed && !k.off, Frozen: k.state.frozen, Since: k.state.since,
 		Freezes: k.state.freezes, FrozenTime: k.state.total, LastLate: k.state.late, LastTook: k.state.took,
 	}
 	if k.guard != nil {
@@ -83,6 +83,14 @@ func (k *keeper) Standing() Standing {
 		s.FrozenTime += boottime.Now().Sub(s.Since)
 	}
 	return s
+}
+
+// guarded reports that there is a guard, as far as is known: one that is still to be
+// found, or that died a moment ago, counts.
+func (k *keeper) guarded() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.off
 }
 
 // whileRunning is a context for a question to the server: it ends when the server is

@@ -357,3 +357,29 @@ func TestAQuestionEndsWhenTheServerIsFrozen(t *testing.T) {
 		t.Error("a server that runs again is not asked")
 	}
 }
+
+func TestWithoutAGuardTheServerIsKilledAtTheEndOfThePermit(t *testing.T) {
+	k := newKeeper("/nonexistent/data", time.Minute, slog.New(slog.DiscardHandler))
+	t.Cleanup(k.close)
+	killed := make(chan struct{}, 1)
+	k.onOverdue(func() { killed <- struct{}{} })
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	k.Hold(short, os.Getpid(), true) // no permit yet: nothing ends
+	end := in(300 * time.Millisecond)
+	k.Deadline(end)
+	k.Hold(t.Context(), os.Getpid(), true)
+	k.Deadline(end.Add(100 * time.Millisecond))
+	<-killed
+	if early := end.Add(100 * time.Millisecond).Sub(boottime.Now()); early > 0 {
+		t.Errorf("S1 is kept, and %v too early", early)
+	}
+	k.Hold(t.Context(), os.Getpid(), false)
+	k.Deadline(in(time.Millisecond))
+	k.Hold(t.Context(), 0, false)
+	select {
+	case <-killed:
+		t.Error("a standby was killed")
+	default:
+	}
+}

@@ -40,6 +40,7 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 	out.Directory, out.Unfinished = h.directory()
 	status := h.status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
+	out.Frozen = status.Running && h.keeper.Standing().Frozen
 	out.Guard = h.keeper.Standing().Protection
 	cache.pid = status.PID
 	if !status.Running {

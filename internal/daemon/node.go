@@ -17,6 +17,7 @@ type node struct {
 	scope  string
 	agent  *agent.Agent
 	hands  *hands
+	right  *right
 	store  dcs.Store
 	reload func()
 }
@@ -31,9 +32,7 @@ func (n *node) Picture() api.Picture {
 		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		DCSLastSeen: r.StoreSeen, NextPass: r.At.Add(r.Plan.LookAgain),
 	}
-	if lease := n.store.Lease(); lease.ID != 0 && o.Store.View.Leader.Name == o.Me.Name && o.Store.View.Leader.Lease == lease.ID {
-		p.LeaderUntil = lease.Deadline() // as of now; the pass may have renewed it since it looked
-	}
+	p.LeaderUntil = n.right.until() // as of now: a load balancer turns away as soon as the permit is over
 	if o.Store.Current {
 		view := o.Store.View
 		p.View = &view

@@ -35,6 +35,7 @@ func (d *Daemon) openStore(ctx context.Context, c *config.Config) (closeStore fu
 		if err != nil {
 			return closeStore, nil, err
 		}
+		d.etcd = server
 		closers = append(closers, func() {
 			stop, cancel := context.WithTimeout(context.Background(), etcdStopTimeout)
 			defer cancel()

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// leaseSeconds is the least ttl that there is: what the loss of a whole node costs
-// is mostly the rest of the lost leader's lease.
+// leaseSeconds is the least ttl that there is: nothing waits for it but the notice
+// that a member is gone.
 const leaseSeconds = 20
 
 // configText is a node's patroni.yml. It differs between the nodes by name and

@@ -42,9 +42,6 @@ func TestConfigurationOfTheNodesIsAccepted(t *testing.T) {
 		if c.Embedded == nil || len(c.Embedded.Members) != nodeCount || c.Postgresql.Authentication.Superuser.Password.Reveal() != l.password {
 			t.Errorf("%s: %v", path, c)
 		}
-		if got := c.Bootstrap.DCS["ttl"]; got != int64(leaseSeconds) && got != float64(leaseSeconds) && got != leaseSeconds {
-			t.Errorf("ttl is %v (%T), and the story tells %d", got, got, leaseSeconds)
-		}
 	}
 }
 

@@ -11,10 +11,10 @@ import (
 )
 
 // How long each step may take before the demonstration has failed. They are for a
-// slow machine; a failover waits for the lease first.
+// slow machine.
 const (
 	formLimit     = 2 * time.Minute
-	failoverLimit = leaseSeconds*time.Second + time.Minute
+	failoverLimit = time.Minute
 	rejoinLimit   = 2 * time.Minute
 	rowsLimit     = 30 * time.Second
 )

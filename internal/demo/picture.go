@@ -119,7 +119,7 @@ func (p *picture) row(n *node, a answer, view cluster.View, end uint64) row {
 	case !n.wanted.Load():
 		r.state, r.doing = "down", "killed: agent, PostgreSQL and its part of the store"
 		if leader {
-			r.role, r.doing = "leader", fmt.Sprintf("killed; its lease of %d s has to end before another may lead", leaseSeconds)
+			r.role, r.doing = "leader", "killed; its permit has to end before another may lead"
 		}
 		return r
 	case !a.answered && !known:

@@ -60,8 +60,8 @@ func (s *story) tell(ctx context.Context) error {
 		}
 	}
 	r := s.demo.result
-	s.demo.tell("done: no writes for %.1f s (of which up to %d s are the lease), the old primary back in %.1f s, %d rows acknowledged, %d lost",
-		float64(r.OutageMS)/1000, leaseSeconds, float64(r.RejoinMS)/1000, r.RowsAcknowledged, r.RowsLost)
+	s.demo.tell("done: no writes for %.1f s, the old primary back in %.1f s, %d rows acknowledged, %d lost",
+		float64(r.OutageMS)/1000, float64(r.RejoinMS)/1000, r.RowsAcknowledged, r.RowsLost)
 	s.show(ctx)
 	return nil
 }
@@ -107,7 +107,8 @@ func (s *story) kill(ctx context.Context) error {
 		return err
 	}
 	s.demo.tell("killed %s: its agent, PostgreSQL and its part of the store, %d processes, all at once by SIGKILL", s.victim.name, count)
-	s.demo.tell("times are counted from the kill now; the lease of %d s has to end before another may lead", leaseSeconds)
+	s.demo.tell("times are counted from the kill now; another may lead when the permit of %s, %s long, has surely ended",
+		s.victim.name, cluster.DefaultSettings().Permit)
 	return nil
 }
 
@@ -133,18 +134,13 @@ func (s *story) failover(ctx context.Context) error {
 		return err
 	}
 	s.step(p.broken, "the client's connection broke, after %d acknowledged rows", p.acked)
-	_, at, err := s.watch.await(ctx, func(v cluster.View) bool { return v.Leader.Name != s.victim.name })
-	if err != nil {
-		return err
-	}
-	s.step(at, "detected: the lease of %s has ended, nobody leads", s.victim.name)
 	v, at, err := s.watch.await(ctx, func(v cluster.View) bool { return v.Leader.Name != "" && v.Leader.Name != s.victim.name })
 	if err != nil {
 		return err
 	}
 	s.heir = s.demo.node(v.Leader.Name)
 	s.demo.result.NewPrimary = v.Leader.Name
-	s.step(at, "elected: %s holds the leader key", v.Leader.Name)
+	s.step(at, "elected: %s took the leader key over", v.Leader.Name)
 	return s.promoted(ctx)
 }
 

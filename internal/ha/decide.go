@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"slices"
 	"time"
 
 	"matriarch/internal/cluster"
@@ -14,7 +15,11 @@ func Decide(o Observation) Plan {
 		// waits for a silent store, and fails, nor files to be written.
 		return plan
 	}
-	return upkeep(o, decide(o))
+	plan := upkeep(o, decide(o))
+	if end := o.Patience(); end > 0 && plan.LookAgain > 0 {
+		plan.LookAgain = min(plan.LookAgain, end) // without a guard this is who stops the server
+	}
+	return plan
 }
 
 // decide is the order in which things matter, once guard has made sure that
@@ -25,24 +30,22 @@ func decide(o Observation) Plan {
 		return end(o)
 	case o.Job.Work != NoWork:
 		return busy(o)
-	case leadership == Unknown:
+	case !o.Store.Current:
 		return away(o)
 	case o.Store.Settings.StandbyCluster:
 		return wait(Unsupported, o.Store.Settings.LoopWait)
-	case leadership == Ours && o.Store.LeaseID != 0 && o.Store.View.Leader.Lease != o.Store.LeaseID:
-		return do(LeaseMoved, Reclaim{}) // this agent was restarted, or the ttl changed
 	case o.Server.Directory != Data || o.Server.Unfinished != NoWork:
 		return undirected(o)
 	case foreign(o):
 		return notOurs(o)
-	case o.Store.View.Initialize.SystemID() == "" && leadership == Nobody:
+	case o.Store.View.Initialize.SystemID() == "" && leadership == Nobody && !o.ledByAnother():
 		return uninitialized(o)
 	case !o.Server.Running:
 		return down(o)
-	case leadership == Nobody:
-		return race(o)
 	case leadership == Ours:
 		return lead(o)
+	case o.Contested():
+		return race(o)
 	default:
 		return follow(o)
 	}
@@ -62,8 +65,17 @@ const retryPause = 5 * time.Second
 // upkeep adds what every pass does besides its decision: the lease, the dynamic
 // configuration, this member's own key.
 func upkeep(o Observation, plan Plan) Plan {
+	if o.hurried() {
+		if plan.LookAgain > 0 {
+			plan.LookAgain = min(plan.LookAgain, o.Store.Settings.RetryTimeout/2-o.Store.Leaderless) // then the rest is due
+		}
+		return plan
+	}
 	var first, last []Action
-	if o.renewalDue() {
+	switch {
+	case o.renewalDue() && plan.urgent() && (o.Store.LeaseID != 0 || !slices.Contains(plan.Do, Action(Acquire{}))):
+		last = append(last, Renew{})
+	case o.renewalDue():
 		first = append(first, Renew{})
 	}
 	if o.Store.Current && o.Store.View.Config.Valid && o.Store.View.Config.Modified != o.Store.Applied && !foreign(o) {
@@ -91,6 +103,26 @@ func upkeep(o Observation, plan Plan) Plan {
 		plan.LookAgain = min(plan.LookAgain, o.nextRenewal())
 	}
 	return plan
+}
+
+// hurried reports that clients wait for this member to take the lead or to leave it
+// to another: nothing else may cost time, above all no wait for a store that has
+// just lost a member as well. It does not last: a lead that stays open is no reason
+// to let one's own key go.
+func (o Observation) hurried() bool {
+	return o.Contested() && o.Store.Leaderless < o.Store.Settings.RetryTimeout/2 && o.Server.Running && o.Store.LeaseID != 0 &&
+		o.Store.View.Initialize.SystemID() != "" && !o.Stopping
+}
+
+// urgent reports that the plan has what clients wait for.
+func (p Plan) urgent() bool {
+	return slices.ContainsFunc(p.Do, func(a Action) bool {
+		switch a.(type) {
+		case Acquire, Release, Promote, StartPrimary:
+			return true
+		}
+		return false
+	})
 }
 
 // renewPause is the least time between two tries to renew: a store that is away

@@ -32,7 +32,7 @@ func downAsLeader(o Observation) Plan {
 	case !o.Server.WasPrimary:
 		return do(StartAlone, StartStandby{})
 	case !o.firm():
-		return wait(NoLease, soon)
+		return wait(NoPermit, soon)
 	case s.PrimaryStartTimeout > 0:
 		return do(CrashRestart, StartPrimary{}) // B-251
 	}
@@ -52,6 +52,12 @@ const handOverPause = 2 * time.Second
 
 func downAlone(o Observation) Plan {
 	switch {
+	case o.Right.Releasing:
+		return wait(HandedOver, soon)
+	case o.Store.View.Leader.Name == o.Me.Name && o.crashedLeader() && o.Right.FreeIn < Idle && !o.Store.Settings.Pause:
+		// The key has been ours all the while, and this agent is new: once it is won
+		// again the server may go on where it left off (B-256).
+		return take(o, RaceRetaken)
 	case o.Store.Settings.Pause && !o.comingBack():
 		return wait(Paused, o.Store.Settings.LoopWait) // B-506
 	case o.Memory.Released > 0 && o.Memory.Released < handOverPause && o.Last.Purpose == ForHandOver:

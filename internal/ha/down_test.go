@@ -27,9 +27,11 @@ func TestTheLeadersServerIsDown(t *testing.T) {
 	decided(t, crashed, []decision{
 		{"B-251: restarted in place", nil, do(CrashRestart, StartPrimary{})},
 		{"B-251: also by an agent that did not see it crash", func(o *Observation) { o.Memory.Crashed = false }, do(CrashRestart, StartPrimary{})},
-		{"S1: not on a lease that is about to end", grip(loop), wait(NoLease, soon)},
+		{"S1: not without a permit", over(time.Second), wait(NoPermit, soon)},
+		{"L3: the key is gone, but the permit holds", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, do(CrashRestart, StartPrimary{})},
+		{"the restart does not wait for a renewal of the lease", leaseOverdue, do(CrashRestart, StartPrimary{}, Renew{})},
 		{"B-250: primary_start_timeout 0: the others are asked", never, do(CrashHandedOn, AskPeers{Members: []cluster.Member{
-			member("n2", cluster.RoleReplica), member("n3", cluster.RoleReplica)}})},
+			member("n2", cluster.RoleReplica), member("n3", cluster.RoleReplica)}, Within: time.Second})},
 		{"B-250: and the key is handed on", both(never, answered), do(CrashHandedOn, Release{})},
 		{"B-250: unless nobody can take it", both(never, answered, answer(func(p *Peer) { p.Silent = true })), do(CrashRestart, StartPrimary{})},
 		{"B-040: it does not start", finished(StartingPrimary, ForNothing, true, time.Second), do(StartFailed, Release{})},
@@ -49,13 +51,26 @@ func TestTheLeadersServerIsDown(t *testing.T) {
 func TestAServerIsDownAndNobodyLeads(t *testing.T) {
 	alone := func() Observation {
 		o := crashed()
-		o.Store.View.Leader, o.Store.Grip = cluster.Leader{}, 0
+		o.Store.View.Leader, o.Right = cluster.Leader{}, Right{Free: true, FreeFor: time.Second, Guarded: true}
 		return o
 	}
 	stepped := func(ago time.Duration) func(*Observation) {
 		return both(finished(StoppingServer, ForHandOver, false, ago), func(o *Observation) { o.Memory.Released = ago })
 	}
+	ownKey := func(o *Observation) { o.Store.View.Leader = cluster.Leader{Name: "n1", Lease: 5} }
+	deadLeader := func(o *Observation) { o.Store.View.Leader = cluster.Leader{Name: "n2", Lease: leaseID + 1} }
 	decided(t, alone, []decision{
+		{"B-256: a new agent wins the key of its earlier life again, and then restarts in place", ownKey, acquire(RaceRetaken)},
+		{"B-256: after the quiet period", both(ownKey, quiet(800*time.Millisecond)), wait(RaceQuiet, 800*time.Millisecond)},
+		{"S1: not when the electorate names others", both(ownKey, quiet(Idle)), do(StartAlone, StartStandby{})},
+		{"S1: nor what was a standby: it is promoted, if it wins", both(ownKey, func(o *Observation) { o.Server.WasPrimary = false }),
+			do(StartAlone, StartStandby{})},
+		{"not what has just failed to start", both(ownKey, finished(StartingPrimary, ForNothing, true, time.Second)), wait(StartFailed, 4*time.Second)},
+		{"B-506: paused, it stays down, whosever key it is", both(ownKey, paused), wait(Paused, loop)},
+		{"the key has been given up, and the store does not know yet", both(ownKey, func(o *Observation) {
+			o.Right = Right{Releasing: true, FreeIn: Idle}
+		}), wait(HandedOver, soon)},
+		{"L1: a leader that is dead is not waited for", deadLeader, do(StartAlone, StartStandby{})},
 		{"it starts as a standby, and the race decides", nil, do(StartAlone, StartStandby{})},
 		{"B-157: after a hand-over the others go first", stepped(time.Second), wait(HandedOver, time.Second)},
 		{"B-157: for two seconds", stepped(2 * time.Second), do(StartAlone, StartStandby{})},
@@ -76,12 +91,21 @@ func TestTheAgentEnds(t *testing.T) {
 		down(o)
 		o.Last = Finished{Work: StoppingServer, Purpose: ForAgentEnd, Optime: flushed}
 	}
-	gone := func(o *Observation) { o.Store.View.Leader, o.Store.Grip = cluster.Leader{}, 0 }
+	releasing := func(ago time.Duration) func(*Observation) {
+		return both(stop, func(o *Observation) { o.Right, o.Memory.Released = Right{Releasing: true, FreeIn: Idle}, ago })
+	}
+	gone := func(o *Observation) {
+		o.Store.View.Leader, o.Right = cluster.Leader{}, Right{Free: true, Guarded: true}
+	}
 	decided(t, ending, []decision{
 		{"B-745: its server is stopped", nil, do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: true})},
 		{"B-745: also with the store away", storeAway, do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: true})},
-		{"S1: the end of the lease comes first", both(storeAway, grip(5*time.Second)),
-			do(StoreAwayTooLong, Stop{Mode: Fast, For: ForDemotion, Within: 4 * time.Second})},
+		{"S1: the end of the permit comes first, where there is no guard", both(unguarded, over(time.Second)), do(PermitOver, KillServer{})},
+		{"a frozen server cannot be stopped in order", both(frozen, over(time.Second)), do(AgentEnding, KillServer{})},
+		{"a store that can confirm the release is waited for", releasing(time.Second), wait(AgentEnding, soon)},
+		{"for retry_timeout", releasing(loop), after(AgentEnded, loop, Quit{})},
+		{"not one that is away", both(releasing(time.Second), storeAway), after(AgentEnded, loop, Quit{})},
+		{"with the store away the key is given up all the same", both(stop, storeAway), do(AgentEnding, Release{Optime: flushed})},
 		{"B-744: work is broken off", working(Rewinding, ForNothing), after(AgentEnding, time.Second, CancelJob{})},
 		{"B-745: a stop is waited for", working(StoppingServer, ForAgentEnd), wait(AgentEnding, loop)},
 		{"B-746: then the key goes, with the last position", stop, do(AgentEnding, Release{Optime: flushed})},
@@ -91,7 +115,7 @@ func TestTheAgentEnds(t *testing.T) {
 			o.Store.View.Members, o.Store.LeaseID = o.Store.View.Members[1:], leaseID
 		}), after(AgentEnded, loop, PutMember{cluster.Member{
 			Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1:8008/patroni", Version: "4.1.4",
-			State: cluster.StateStopped, Role: cluster.RolePrimary, Tags: cluster.Tags{},
+			State: cluster.StateStopped, Role: cluster.RolePrimary, Tags: cluster.Tags{}, Permit: true,
 		}}, Quit{})},
 		{"and waits for no store that is away", both(stop, gone, storeAway, leaseOverdue), after(AgentEnded, soon, Quit{})},
 		{"one that answers gets its lease renewed for the last word", both(stop, gone, leaseOverdue), after(AgentEnded, soon, Renew{}, Quit{})},

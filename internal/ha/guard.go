@@ -2,71 +2,66 @@ package ha
 
 import "time"
 
-// stopReserve is kept of the grip's last seconds: a fast stop that is not over
-// by then ends with a kill, before the lease can have ended.
-const stopReserve = time.Second
-
-// guard stops a server that may take writes when the right to is ending (S1).
+// guard kills a server that may take writes and has lost the right to (S1).
 //
-// The right hangs on the lease. It counts from before the last confirmed renewal
-// was sent, so it ends here before the store can give the key to somebody else.
+// Most of the work is not done here: the guard process freezes the server when
+// the permit ends, and thaws it when the permit is extended, without this
+// decision. What is decided here is when a freeze, or a lost right, becomes a kill.
+//
 // While the cluster is paused the operator has taken over (B-503, B-508).
 func guard(o Observation) (Plan, bool) {
 	if !o.MayWrite() || o.Store.Settings.Pause {
 		return Plan{}, false
 	}
-	switch o.Leadership() {
-	case Theirs: // an answer: not one more instruction
+	r, leadership := o.Right, o.Leadership()
+	mayWin := leadership == Nobody && !o.Server.Frozen && (o.Server.Answering || o.Server.Starting || o.Job.Work != NoWork)
+	switch {
+	case leadership == Theirs: // an answer: not one more instruction
 		if foreign(o) {
 			return Plan{}, false // another cluster's server is refused, not touched (B-053)
 		}
 		return do(Overtaken, KillServer{}), true
-	case Nobody: // the race decides; a running primary may have it at once
-		founded := o.Store.View.Initialize.SystemID() != ""
-		if founded && o.Job.Work == NoWork && o.Server.Role == Primary && !o.Server.Answering && !o.Server.Starting {
-			// It does not say on which timeline it is, so it cannot take the key, and
-			// without the key nothing keeps another member from being promoted.
-			return do(GripLost, KillServer{}), true
-		}
+	case leadership == Ours && (r.Guarded || r.Left > 0):
+		return Plan{}, false
+	case mayWin && (r.Guarded && r.Free || o.founding()):
+		return Plan{}, false // the race decides; a running primary may have the lead at once
+	case !r.Guarded:
+		return do(PermitOver, KillServer{}), true
+	case leadership == Nobody && o.Server.Frozen:
+		// Nobody can tell on which timeline it is, so it cannot take the lead again.
+		return do(FrozenWithoutLead, KillServer{}), true
+	}
+	// A restarted agent has to hear first where it stands. The guard keeps to the
+	// deadline that it has meanwhile.
+	if o.Memory.Awake < o.Store.Settings.RetryTimeout || mayWin && r.FreeIn < Idle {
 		return Plan{}, false
 	}
-	reclaiming := o.Leadership() == Ours && o.Store.View.Leader.Lease != o.Store.LeaseID
-	unheard := o.Leadership() == Unknown && o.Store.LeaseID == 0
-	if (reclaiming || unheard) && o.Memory.Awake < o.Store.Settings.RetryTimeout {
-		return Plan{}, false // a restarted agent hears the store and moves the key to its lease first
+	if leadership == Nobody && o.Store.View.Initialize.SystemID() == "" {
+		return Plan{}, false // a server that is just being taken over from elsewhere
 	}
-	why := GripLost
-	if o.Leadership() == Unknown {
-		why = StoreAwayTooLong
+	if leadership == Unknown {
+		return do(StoreAwayTooLong, KillServer{}), true
 	}
-	switch {
-	case o.Store.Grip <= stopReserve:
-		return do(why, KillServer{}), true
-	case o.firm():
-		return Plan{}, false
-	case o.Job.Work == NoWork:
-		return do(why, Stop{Mode: Fast, For: ForDemotion, Within: o.Store.Grip - stopReserve}), true
-	case o.Job.Work == StoppingServer:
-		return Plan{}, false // under way; the kill above is its limit
-	default: // starting or promoting: nothing there is worth a clean stop
-		return do(why, KillServer{}), true
-	}
+	return do(PermitOver, KillServer{}), true
 }
 
-// firm reports that the lease holds long enough for a server to begin taking
-// writes: guard would stop it at once otherwise.
-func (o Observation) firm() bool { return o.Store.Grip > o.Store.Settings.RetryTimeout }
+// founding reports that this agent has just created the cluster and nobody has led
+// it yet: no other member can have a copy of this server.
+func (o Observation) founding() bool {
+	return o.Last.Work == Bootstrapping && !o.Last.Failed && !o.Store.View.Status.Known
+}
+
+// firm reports that this node leads and holds a permit, so that its server may
+// begin to take writes.
+func (o Observation) firm() bool { return o.Right.Leading && o.Right.Left > 0 }
 
 // Patience is how long the pass may wait for the store before guard has to look
 // again. Very long where nothing hangs on it.
 func (o Observation) Patience() time.Duration {
-	if !o.MayWrite() || o.Store.Settings.Pause {
+	if !o.MayWrite() || o.Store.Settings.Pause || o.Right.Guarded {
 		return Idle
 	}
-	if o.firm() {
-		return o.Store.Grip - o.Store.Settings.RetryTimeout
-	}
-	return max(o.Store.Grip-stopReserve, 0)
+	return o.Right.Left
 }
 
 // MayWrite reports that the server can be acknowledging commits, or can begin to
@@ -85,16 +80,19 @@ func (o Observation) MayWrite() bool {
 	return o.Server.Running && o.Server.Role != Standby
 }
 
-// away is what to do while the store is out of reach.
+// away is what to do while the store is out of reach. A leader goes on: the other
+// members carry its permit (L3).
 func away(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
+	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !s.Pause:
+		return do(Promotion, Promote{Above: o.newestTimeline()})
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
-		return wait(StoreAway, max(o.Store.Grip-s.RetryTimeout, soon))
+		return wait(StoreAway, s.LoopWait)
 	case o.crashedLeader() && o.firm() && !s.Pause:
-		// The lease still holds, so nobody else can lead: writes need not wait
-		// for the store.
-		return do(CrashRestart, StartPrimary{})
+		return do(CrashRestart, StartPrimary{}) // the permit holds, so nobody else can lead
+	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.TTL && !s.Pause:
+		return wait(NoPermit, soon)
 	case o.demotedOffline():
 		return do(StoreAwayTooLong, StartStandby{}) // for readers (B-158)
 	default:
@@ -108,11 +106,13 @@ func (o Observation) crashedLeader() bool {
 		o.Server.WasPrimary && !o.startFailedLately()
 }
 
-// demotedOffline reports that this agent stopped its primary because the store
-// was away.
+// demotedOffline reports that a primary is down for want of a right to write:
+// stopped by this agent, or killed by the guard after it had been frozen for ttl.
 func (o Observation) demotedOffline() bool {
-	return !o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork &&
-		o.Last.Work == StoppingServer && o.Last.Purpose == ForDemotion && !o.Store.Settings.Pause
+	stopped := o.Last.Work == StoppingServer && o.Last.Purpose == ForDemotion
+	given := o.Server.WasPrimary && o.Right.Left == 0 && o.Right.Over >= o.Store.Settings.TTL
+	return (stopped || given) && !o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork &&
+		!o.Store.Settings.Pause && !o.startFailedLately()
 }
 
 // startFailedLately reports that the last start failed a moment ago: a server

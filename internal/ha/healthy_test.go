@@ -30,7 +30,7 @@ func historyOfThree() wal.History {
 func member(name string, role cluster.Role) cluster.Member {
 	m := cluster.Member{
 		Name: name, ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
-		State: cluster.StateRunning, Role: role, Version: "4.1.4", Location: flushed, Timeline: 3,
+		State: cluster.StateRunning, Role: role, Version: "4.1.4", Location: flushed, Timeline: 3, Permit: true,
 	}
 	m.Lease = map[string]int64{"n1": leaseID, "n2": leaseID + 1, "n3": leaseID + 2}[name]
 	if role == cluster.RoleReplica {
@@ -65,6 +65,7 @@ func healthy(name string) Observation {
 			Settings: cluster.DefaultSettings(), Dynamic: document, Applied: 3,
 			LeaseID: member(name, "").Lease,
 		},
+		Right: Right{FreeIn: quietly, Guarded: true},
 		Server: Server{
 			Directory: Data, SystemID: systemID, Running: true, Answering: true, CanRewind: true,
 			End: wal.Point{Timeline: 3, LSN: flushed}, CheckpointTimeline: 3, History: historyOfThree(), HistoryTime: "2030-01-01T12:00:00+00:00",
@@ -78,10 +79,18 @@ func slot(name string, active bool) Slot { return Slot{Name: name, Active: activ
 // leader is n1, the healthy primary.
 func leader() Observation {
 	o := healthy("n1")
-	o.Server.Role, o.Store.Grip = Primary, 30*time.Second
+	o.Server.Role, o.Right = Primary, leading()
 	o.Server.Slots = []Slot{slot("n2", true), slot("n3", true)}
 	return o
 }
+
+// leading is the right of a leader: its permit was extended a moment ago.
+func leading() Right {
+	return Right{Leading: true, Left: time.Second, MayPromote: true, Guarded: true, FreeIn: Idle}
+}
+
+// quietly is the quiet period after a heartbeat: a permit and its margin.
+const quietly = 1050 * time.Millisecond
 
 // standby is n2, streaming from n1.
 func standby() Observation {
@@ -98,6 +107,7 @@ func orphan() Observation {
 	o.Store.View.Leader = cluster.Leader{}
 	o.Store.View.Members = []cluster.Member{member("n2", cluster.RoleReplica), member("n3", cluster.RoleReplica)}
 	o.Store.Leaderless, o.Server.Streaming = time.Second, false
+	o.Right = Right{Free: true, FreeFor: 200 * time.Millisecond, Overdue: true, Guarded: true}
 	o.Peers = Peers{Asked: true, Age: soon, Answers: []Peer{{Name: "n3", End: wal.Point{Timeline: 3, LSN: flushed}, Priority: 1}}}
 	return o
 }
@@ -203,6 +213,13 @@ func after(why Reason, d time.Duration, actions ...Action) Plan {
 }
 
 const loop = 10 * time.Second // loop_wait
+
+// hurry is what is left of the time in which nothing but the race counts, in a
+// cluster that has had no leader for a second.
+const hurry = 4 * time.Second
+
+// acquire is the plan that takes the lead.
+func acquire(why Reason) Plan { return after(why, soon, Acquire{}) }
 
 func TestAHealthyClusterHasNothingToDo(t *testing.T) {
 	decided(t, leader, []decision{{"the leader leads", nil, wait(Leading, loop)}})

@@ -13,14 +13,14 @@ func lead(o Observation) Plan {
 		return wait(Leading, soon) // starting, or out of connections: the lease goes on (B-095)
 	case o.Server.Role == Standby && s.Pause && f.Candidate != o.Me.Name:
 		return do(PausedReleasing, Release{}) // B-071
-	case o.Server.Role == Standby && !o.firm():
-		return wait(NoLease, soon)
+	case o.Server.Role == Standby && !o.Right.MayPromote:
+		return wait(NoPermit, soon)
 	case o.Server.Role == Standby:
-		var actions []Action
+		actions := []Action{Promote{Above: o.newestTimeline()}}
 		if f.Requested() && !s.Pause {
 			actions = append(actions, ClearFailover{Modified: f.Modified}) // B-063
 		}
-		return do(Promotion, append(actions, Promote{Above: o.newestTimeline()})...)
+		return do(Promotion, actions...)
 	case f.Requested():
 		if plan, ok := request(o); ok {
 			return plan

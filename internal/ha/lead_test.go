@@ -11,7 +11,7 @@ import (
 // elected is n2 with the key, not promoted yet.
 func elected() Observation {
 	o := standby()
-	o.Store.View.Leader, o.Store.Grip = cluster.Leader{Name: "n2", Lease: leaseID + 1}, 30*time.Second
+	o.Store.View.Leader, o.Right = cluster.Leader{Name: "n2", Lease: leaseID + 1}, leading()
 	o.Server.Streaming = false
 	return o
 }
@@ -28,9 +28,12 @@ func TestTheElectedIsPromoted(t *testing.T) {
 		{"a number that no cluster can have is garbage", func(o *Observation) {
 			o.Store.View.Members[0].Timeline = 4_000_000_000
 		}, do(Promotion, Promote{})},
-		{"B-063: and clears the request that it fulfils", requested("n1", "n2"), do(Promotion, ClearFailover{Modified: 8}, Promote{})},
-		{"S1: not on a lease that is about to end", grip(loop), wait(NoLease, soon)},
-		{"S1: nor while the key hangs on another life's lease", func(o *Observation) { o.Store.LeaseID = 99 }, do(LeaseMoved, Reclaim{})},
+		{"B-063: and clears the request that it fulfils", requested("n1", "n2"), do(Promotion, Promote{}, ClearFailover{Modified: 8})},
+		{"the promotion does not wait for a renewal of the lease", leaseOverdue, do(Promotion, Promote{}, Renew{})},
+		{"P8: not when the permit ran out before", over(time.Millisecond), wait(NoPermit, soon)},
+		{"P4: not while a promise to another leader holds", func(o *Observation) { o.Right.MayPromote = false }, wait(NoPermit, soon)},
+		{"whatever became of the key: who leads is not asked of it", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, do(Promotion, Promote{})},
+		{"S1: without a guard too, while the permit runs", unguarded, do(Promotion, Promote{})},
 		{"B-095: a server that does not answer is waited for", func(o *Observation) { o.Server.Answering = false }, wait(Leading, soon)},
 		{"B-071: paused, it gives the key back", paused, do(PausedReleasing, Release{})},
 		{"B-070: paused, but asked for by name", both(paused, requested("n1", "n2")), do(Promotion, Promote{})},

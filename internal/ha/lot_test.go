@@ -38,7 +38,7 @@ func TestPlansAreSafeWhateverIsObserved(t *testing.T) {
 			t.Fatalf("seed %d: %s\nplan: %v %v\nobservation: %+v", seed, fault, plan.Why, describe(plan.Do), o)
 		}
 	}
-	for _, name := range []string{"Acquire", "Reclaim", "Release", "Promote", "StartPrimary", "StartStandby", "KillServer", "Stop",
+	for _, name := range []string{"Acquire", "Release", "Promote", "StartPrimary", "StartStandby", "KillServer", "Stop",
 		"BaseBackup", "Rewind", "Bootstrap", "Found", "Unfound", "MoveAside", "Quit", "Follow", "PutMember", "PutStatus", "Renew", "CancelJob"} {
 		if seen[name] == 0 {
 			t.Errorf("no observation led to %s: the lots are drawn badly", name)
@@ -61,41 +61,51 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 	kills := has(func(a Action) bool { return a == KillServer{} })
 
 	if o.MayWrite() && !s.Pause {
-		if o.Leadership() == Theirs && !foreign(o) {
+		r := o.Right
+		foreign := o.Leadership() == Theirs && foreign(o)
+		if o.Leadership() == Theirs && !foreign {
 			wrong(kills, "S1: a server that may write under another leader lives on")
 		}
-		// A restarted agent hears the store first; it has nothing to judge by.
-		unheard := o.Store.LeaseID == 0 && o.Memory.Awake < s.RetryTimeout
-		if o.Leadership() == Unknown && o.Store.Grip <= stopReserve && !unheard {
-			wrong(kills, "S1: a server that may write lives on past its lease")
+		permitted := r.Leading && r.Left > 0
+		if !r.Guarded && !permitted && !o.founding() && !foreign {
+			wrong(kills, "S1: a server that may write lives on without a guard and without a permit")
 		}
-		if o.Leadership() == Unknown && o.Store.Grip <= s.RetryTimeout && o.Job.Work == NoWork && !unheard {
-			stops := has(func(a Action) bool { stop, ok := a.(Stop); return ok && stop.Within > 0 && stop.Within < o.Store.Grip })
-			wrong(kills || stops, "S1: nothing brings the server down before its lease ends")
+		if !r.Guarded && permitted && !kills {
+			wrong(plan.LookAgain <= r.Left, "S1: the next look is in %v, and the permit of a server without a guard ends in %v", plan.LookAgain, r.Left)
 		}
-		if plan.Why == Overtaken || plan.Why == GripLost || plan.Why == StoreAwayTooLong {
+		if o.Leadership() == Nobody && o.Server.Frozen {
+			wrong(kills, "a frozen server that cannot take the lead stays frozen")
+		}
+		if o.Leadership() == Unknown && o.Memory.Awake >= s.RetryTimeout {
+			wrong(kills, "S1: nothing is known, for too long, and the server lives on")
+		}
+		if plan.Why == Overtaken || plan.Why == PermitOver || plan.Why == StoreAwayTooLong || plan.Why == FrozenWithoutLead {
 			wrong(len(plan.Do) == 1, "S1: something beside the end of the right: %v", describe(plan.Do))
 		}
-		if o.Store.Current == false && o.Store.Grip > s.RetryTimeout && o.Job.Work == NoWork && plan.LookAgain > 0 {
-			wrong(plan.LookAgain <= max(o.Store.Grip-s.RetryTimeout, soon), "S1: the next look is after the guard's turn")
-		}
+	}
+	if o.Leadership() == Ours && o.Right.Guarded && !o.Stopping {
+		wrong(!kills || o.Server.Directory != Data || o.Server.Unfinished != NoWork, "the leader's server is killed though the guard can thaw it")
 	}
 	for i, a := range plan.Do {
 		switch a := a.(type) {
 		case Promote:
-			wrong(mine && o.Store.Grip > s.RetryTimeout, "S1: promotion without a lease that holds")
+			wrong(o.Right.MayPromote, "S1, P4, P8: promotion without the right to")
 			wrong(o.Server.Role == Standby && o.Server.Answering && o.Job.Work == NoWork, "promotion of what is no idle standby")
 			wrong(!s.Pause || v.Failover.Candidate == o.Me.Name, "B-505: promotion while paused")
 		case StartPrimary:
-			wrong((mine || o.Leadership() == Unknown) && o.Store.Grip > s.RetryTimeout, "S1: start as primary without a lease that holds")
+			wrong(o.Right.Leading && o.Right.Left > 0, "S1: start as primary without a permit")
 			wrong(o.Server.WasPrimary && !o.Server.Running && !s.Pause, "start as primary of what was none, runs, or is paused")
 		case StartStandby:
 			wrong(!o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork, "a half-written directory is started")
 		case Acquire:
-			wrong(o.Leadership() == Nobody, "a key that is there is taken")
+			wrong(o.Leadership() == Nobody && o.Right.Free, "S1: the lead is taken while another may have it")
+			wrong(plan.LookAgain > 0, "nobody would look whether the lead was won")
 			unfit(o, wrong)
-		case Reclaim:
-			wrong(mine, "the key of another is moved")
+		case AskPeers:
+			silent := slices.ContainsFunc(a.Members, func(m cluster.Member) bool { return m.Name == v.Leader.Name })
+			wrong(a.Within > 0 && len(a.Members) > 0, "nobody is asked, or without an end")
+			wrong(!o.Contested() || !silent, "the leader that has gone silent is asked")
+			wrong(!o.Contested() || o.Right.Free || o.Right.FreeIn <= askAhead || plan.Why == RaceQuiet, "S2: positions are asked for while the last leader may write")
 		case Release, PutStatus, PutHistory, PutConfig:
 			wrong(mine, "%T without the key", a)
 		case BaseBackup:
@@ -111,7 +121,7 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(o.Me.UseRewind && o.Server.CanRewind && !o.Server.Running, "a rewind that is not possible")
 		case Bootstrap:
 			wrong(i > 0 && plan.Do[i-1] == RaceInitialize{}, "S5: a creation without the race for the key")
-			wrong(!v.Initialize.Present && o.Leadership() == Nobody && o.Server.Directory == Empty, "S5: a creation over what is there")
+			wrong(!v.Initialize.Present && v.Leader.Name == "" && o.Server.Directory == Empty, "S5: a creation over what is there")
 		case MoveAside:
 			wrong(o.Server.Unfinished == Bootstrapping && !o.Server.Running, "S4: the directory of no failed creation is moved")
 		case Unfound:
@@ -122,10 +132,12 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(i == len(plan.Do)-1, "something after the end")
 		}
 	}
-	if o.Leadership() == Unknown {
+	if !o.Store.Current {
 		wrong(!has(func(a Action) bool { _, ok := a.(PutMember); return ok }), "B-094: a store that is away is written to")
 	}
-	if plan.LookAgain > o.nextRenewal() && !kills && !has(func(a Action) bool { _, ok := a.(Stop); return ok }) {
+	if o.hurried() {
+		wrong(plan.LookAgain <= s.RetryTimeout/2, "the lease is forgotten over the race")
+	} else if plan.LookAgain > o.nextRenewal() && !kills && !has(func(a Action) bool { _, ok := a.(Stop); return ok }) {
 		faults = append(faults, fmt.Sprintf("the lease wants another look in %v, the plan in %v", o.nextRenewal(), plan.LookAgain))
 	}
 	wrong(plan.LookAgain > 0 || len(plan.Do) > 0, "a plan without actions asks to be looked at again at once")
@@ -138,6 +150,9 @@ func unfit(o Observation, wrong func(bool, string, ...any)) {
 	s, v := o.Store.Settings, o.Store.View
 	if o.MayWrite() && (o.Server.Role == Primary || o.Job.Work != NoWork) {
 		return
+	}
+	if v.Leader.Name == o.Me.Name && o.crashedLeader() && !s.Pause {
+		return // nobody has led since it was primary
 	}
 	wrong(o.Server.Running && o.Server.Answering && o.Server.Role == Standby && o.Job.Work == NoWork, "the key is taken without a server")
 	wrong(!o.Me.Tags.Nofailover(), "S6: nofailover takes the key")
@@ -164,13 +179,16 @@ func unfit(o Observation, wrong func(bool, string, ...any)) {
 		if able && p.End.Timeline > o.Server.End.Timeline && o.Server.End.Timeline > 0 {
 			wrong(v.Failover.Requested() || o.syncActive(), "S3: the key is taken from under a later timeline")
 		}
+		if able && o.Me.Name != v.Failover.Candidate {
+			wrong(o.Peers.Age <= o.Right.FreeFor+2*askAhead, "S2: positions are believed from while the last leader could still write")
+		}
 	}
 }
 
 // drawn is an observation by lot: every part is one of a few values, so that rare
 // combinations come up.
 func drawn(r *rand.Rand) Observation {
-	start := []func() Observation{leader, standby, orphan, stopped, empty, unborn, former, elected, crashed, asked}
+	start := []func() Observation{leader, standby, orphan, stopped, empty, unborn, former, elected, crashed, asked, founder}
 	o := start[r.IntN(len(start))]()
 	for range r.IntN(6) {
 		mutate(r, &o)
@@ -180,7 +198,36 @@ func drawn(r *rand.Rand) Observation {
 	if o.Server.Answering && o.Server.Role == RoleUnknown {
 		o.Server.Role = Standby
 	}
+	o.Server.Frozen = o.Server.Frozen && o.Server.Running && o.Right.Guarded
+	o.Server.Answering = o.Server.Answering && !o.Server.Frozen
 	return o
+}
+
+// right is a right by lot, as package permit can give it.
+func right(r *rand.Rand) Right {
+	yes := func() bool { return r.IntN(2) == 0 }
+	some := func() time.Duration {
+		return pick(r, 1, 50*time.Millisecond, 400*time.Millisecond, time.Second, loop, time.Minute)
+	}
+	out := Right{Guarded: r.IntN(3) > 0, FreeIn: Idle}
+	switch r.IntN(4) {
+	case 0: // a leader: with a permit, with one that has ended, without one yet
+		out.Leading = true
+		switch r.IntN(3) {
+		case 0:
+			out.Left, out.MayPromote = some(), yes()
+		case 1:
+			out.Over = some()
+		}
+	case 1: // it may take over
+		out.Free, out.FreeIn, out.FreeFor = true, 0, pick(r, 0, some())
+		out.Overdue, out.Releasing = yes(), r.IntN(10) == 0
+	case 2: // in the quiet period
+		out.FreeIn, out.Overdue = some(), yes()
+	case 3: // the electorate names others, or nothing is known
+		out.Overdue, out.Releasing = yes(), yes()
+	}
+	return out
 }
 
 func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
@@ -196,13 +243,13 @@ func mutate(r *rand.Rand, o *Observation) {
 	name := func() string { return pick(r, "", "n1", "n2", "n3", "n9") }
 	work := func() Work { return Work(r.IntN(int(StoppingServer) + 1)) }
 	purpose := func() Purpose { return Purpose(r.IntN(int(ForRepair) + 1)) }
-	switch r.IntN(24) {
+	switch r.IntN(25) {
 	case 0:
 		o.Store.Current = yes()
 	case 1:
 		o.Store.View.Leader = cluster.Leader{Name: name(), Lease: leaseID + int64(r.IntN(3))}
 	case 2:
-		o.Store.Grip = pick(r, 0, time.Second, 5*time.Second, loop, 11*time.Second, 30*time.Second)
+		o.Right = right(r)
 	case 3:
 		o.Store.Settings.Pause = yes()
 	case 4:
@@ -253,6 +300,8 @@ func mutate(r *rand.Rand, o *Observation) {
 		o.Store.Settings.PrimaryStartTimeout, o.Store.Settings.CheckTimeline, o.Store.Settings.Failsafe = pick(r, 0, 300*time.Second), yes(), yes()
 		o.Store.View.Failsafe = pick(r, nil, map[string]string{"n1": "u", "n2": "u"}, map[string]string{"n3": "u"})
 	case 23:
+		o.Server.Frozen = yes()
+	case 24:
 		o.Server.SystemID = pick(r, systemID, systemID, otherID, "")
 	}
 }

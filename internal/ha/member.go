@@ -11,7 +11,7 @@ import (
 func (o Observation) member() cluster.Member {
 	m := cluster.Member{
 		Name: o.Me.Name, ConnURL: o.Me.ConnURL, APIURL: o.Me.APIURL, ProxyURL: o.Me.ProxyURL, Version: o.Me.Version,
-		State: o.State(), Role: o.Role(), Tags: o.Me.Tags.Published(), Pause: o.Store.Settings.Pause,
+		State: o.State(), Role: o.Role(), Tags: o.Me.Tags.Published(), Pause: o.Store.Settings.Pause, Permit: true,
 		Guard: o.Guard(), PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
 	}

@@ -23,6 +23,7 @@ type Observation struct {
 	Wall     time.Time // what a calendar says: for what a person scheduled
 	Me       Me
 	Store    Store
+	Right    Right
 	Server   Server
 	Job      Job      // the work under way; Job.Work is NoWork when there is none
 	Last     Finished // the work that ended last
@@ -53,8 +54,8 @@ type Leadership int
 // The four answers. Unknown is one of them.
 const (
 	Unknown Leadership = iota // the store is out of reach
-	Nobody
-	Ours
+	Nobody                    // there is no leader, or one who has lost the right to write and may be succeeded
+	Ours                      // by the rules of package permit, whatever became of the key
 	Theirs
 )
 
@@ -70,26 +71,60 @@ type Store struct {
 	LeaseAge time.Duration // since the renewal that was confirmed last was sent
 	RenewTry time.Duration // since a renewal was last tried, successful or not
 
-	Leaderless time.Duration // since the view first showed no leader; 0: it shows one
-
-	// Grip is how long this node's lease on the leader key holds without another
-	// renewal: 0 when the key is not ours under our lease. It is counted from
-	// before the renewal was sent, on a clock that runs on in suspend (S1).
-	Grip time.Duration
+	Leaderless time.Duration // since the leadership was first seen open to others; 0: it is not
 }
 
-// Leadership tells who leads.
+// Right is this node's right to write, and to take the lead, as package permit
+// keeps it. Durations count from the observation.
+type Right struct {
+	Leading    bool          // this node leads, for the newest term that it knows
+	Left       time.Duration // until its server must have stopped taking writes; 0: it has no permit
+	Over       time.Duration // since the permit ended; 0: it has not, or there was none
+	MayPromote bool          // the server may be promoted now (P4, P8)
+	Releasing  bool          // this node gave up, and the store has not confirmed it yet
+
+	Free    bool          // this node may take over now
+	FreeIn  time.Duration // until it may, if the leader stays silent; Idle: not under this electorate
+	FreeFor time.Duration // since it may
+	// Electorate is who may take over besides; nobody: anyone. A member outside it
+	// cannot win, however far it has got, until a leader takes it in.
+	Electorate []string
+
+	Overdue bool // a word of the leader is overdue, or there is evidence that it is gone
+
+	// Guarded: a process of its own freezes the server at the end of the permit,
+	// whatever becomes of this one.
+	Guarded bool
+}
+
+// Leadership tells who leads. A key that carries our name without our leading is
+// left from an earlier life, or is just being given up: it has to be won anew.
 func (o Observation) Leadership() Leadership {
-	switch {
+	switch leader := o.Store.View.Leader.Name; {
+	case o.Right.Leading:
+		return Ours
 	case !o.Store.Current:
 		return Unknown
-	case o.Store.View.Leader.Name == "":
+	case leader == "", leader == o.Me.Name:
 		return Nobody
-	case o.Store.View.Leader.Name == o.Me.Name:
-		return Ours
+	case o.Right.Free && !o.MayWrite():
+		return Nobody // its permit has surely ended
 	default:
 		return Theirs
 	}
+}
+
+// Contested reports that the lead is open, or may be in a moment: time to ask the
+// others for their positions.
+func (o Observation) Contested() bool {
+	return o.Leadership() == Nobody || o.Leadership() == Theirs && o.Right.Overdue && o.Right.FreeIn < Idle && !o.MayWrite()
+}
+
+// ledByAnother reports that another member's name is in the leader key, alive or not.
+// Then there is a cluster, whatever else is missing in the store.
+func (o Observation) ledByAnother() bool {
+	leader := o.Store.View.Leader.Name
+	return leader != "" && leader != o.Me.Name
 }
 
 // Directory is the state of the data directory.
@@ -122,6 +157,7 @@ type Server struct {
 	Answering  bool   // and it answered this pass's query
 	Starting   bool   // and it answered that it does not take connections yet
 	Guard      string // by what it is stopped at the end of the right to write: freezer, signals, adopted or off
+	Frozen     bool   // the guard holds it: it runs no instruction, and is not asked
 	Role       Role   // as answered; as known last while it does not answer
 
 	// End is how far the log goes. Running: flushed by a primary, the larger of
@@ -230,7 +266,7 @@ type Peers struct {
 	Asked   bool
 	Age     time.Duration // since the round was begun
 	Done    time.Duration // since the last answer, or the end of waiting for it
-	Answers []Peer        // sorted by name
+	Answers []Peer        // sorted by name; with those who were silent in an earlier round and not asked in this one
 }
 
 // Peer is one answer. A peer that did not answer is Silent, and only that.

@@ -24,11 +24,9 @@ type (
 	// Renew extends this node's lease, or gets a new one.
 	Renew struct{}
 
-	// Acquire takes the leader key if nobody has it.
+	// Acquire takes the leader key by the rules of package permit. It does not
+	// wait: a later pass sees whether it was won.
 	Acquire struct{}
-
-	// Reclaim puts the leader key, still ours by name, under our present lease.
-	Reclaim struct{}
 
 	// Release gives up the leader key, after writing the last position where it
 	// is known (Optime 0: leave the status as it is).
@@ -60,8 +58,8 @@ type (
 		Modified int64
 	}
 
-	// Found ends the creation of the cluster: system identifier, configuration
-	// and leader key in one transaction, if the initialize key is still ours.
+	// Found ends the creation of the cluster: system identifier and configuration
+	// in one transaction, if the initialize key is still ours.
 	Found struct {
 		SystemID string
 		Modified int64
@@ -73,8 +71,12 @@ type (
 
 // Quick actions on this node's server and on the others.
 type (
-	// AskPeers asks the agents of these members where they stand.
-	AskPeers struct{ Members []cluster.Member }
+	// AskPeers asks the agents of these members where they stand. Who has not
+	// answered within that time is silent.
+	AskPeers struct {
+		Members []cluster.Member
+		Within  time.Duration
+	}
 
 	// ReadLog asks the leader's server for its timeline history.
 	ReadLog struct{ From Upstream }
@@ -158,7 +160,6 @@ type (
 
 func (Renew) action()           {}
 func (Acquire) action()         {}
-func (Reclaim) action()         {}
 func (Release) action()         {}
 func (PutMember) action()       {}
 func (PutStatus) action()       {}

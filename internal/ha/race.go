@@ -14,6 +14,8 @@ import (
 func race(o Observation) Plan {
 	s, request := o.Store.Settings, o.Store.View.Failover
 	switch {
+	case o.Right.Releasing:
+		return wait(HandedOver, soon) // the store has to know first
 	case !o.Server.Answering:
 		return wait(Steady, soon) // starting, or too busy to say
 	case s.Pause:
@@ -22,9 +24,13 @@ func race(o Observation) Plan {
 		if o.Server.End.Timeline < o.Store.View.Timeline() { // B-105: somebody was promoted since
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
 		}
-		return do(RaceRetaken, Acquire{})
+		return take(o, RaceRetaken)
 	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked: // S6, S3
 		return wait(RaceExcluded, s.LoopWait)
+	case !o.Right.Free && o.Right.FreeIn >= Idle:
+		return take(o, RaceWon)
+	case !o.Right.Free && o.Right.FreeIn > askAhead:
+		return awaitEnd(o)
 	case request.Requested():
 		return raceRequested(o)
 	default:
@@ -32,14 +38,38 @@ func race(o Observation) Plan {
 	}
 }
 
+// awaitEnd waits for the end of the permit of the leader that was lost. Who of the
+// others is alive is asked meanwhile, so that nobody who is not has to be waited for
+// when it counts.
+func awaitEnd(o Observation) Plan {
+	rest := o.Right.FreeIn - askAhead
+	asked := o.Peers.Asked && o.Peers.Age <= o.Store.Leaderless
+	if members := o.opponents(); !asked && len(members) > 0 && rest > askAhead {
+		return do(RaceQuiet, AskPeers{Members: members, Within: min(rest, o.answersWithin())})
+	}
+	return wait(RaceQuiet, min(rest, o.Store.Settings.LoopWait))
+}
+
 // racePaused lets a running primary keep the lead, and a standby take it only
 // when it was asked for by name (B-102 to B-106).
 func racePaused(o Observation) Plan {
 	f := o.Store.View.Failover
 	if o.Server.Role == Primary || f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() {
-		return do(RaceWon, Acquire{})
+		return take(o, RaceWon)
 	}
 	return wait(Paused, o.Store.Settings.LoopWait)
+}
+
+// take takes the lead as soon as the rules of package permit let this member: a
+// silent leader's permit has to end first. The answer wakes the next pass.
+func take(o Observation, why Reason) Plan {
+	switch r := o.Right; {
+	case r.Free:
+		return Plan{Why: why, Do: []Action{Acquire{}}, LookAgain: soon}
+	case r.FreeIn < Idle:
+		return wait(RaceQuiet, min(max(r.FreeIn, time.Millisecond), o.Store.Settings.LoopWait))
+	}
+	return wait(RaceExcluded, o.Store.Settings.LoopWait) // the electorate names others
 }
 
 // excluded reports the memberships that a candidate needs: that of the failsafe
@@ -66,7 +96,7 @@ func raceRequested(o Observation) Plan {
 		return wait(RaceExcluded, s.LoopWait)
 	}
 	if f.Candidate == o.Me.Name {
-		return do(RaceWon, Acquire{}) // B-115: it was asked for by name
+		return take(o, RaceWon) // B-115: it was asked for by name
 	}
 	if f.Candidate != "" || f.Leader == o.Me.Name {
 		// Everybody in one round: two rounds about different members would make
@@ -86,7 +116,7 @@ func raceRequested(o Observation) Plan {
 		if o.failoverPossible(o.candidates(true), 0) {
 			return wait(RaceLeftToCandidate, 10*soon)
 		}
-		return do(RaceWon, Acquire{})
+		return take(o, RaceWon)
 	}
 	return raceOpen(o, o.opponents(), false)
 }
@@ -95,7 +125,7 @@ func raceRequested(o Observation) Plan {
 func (o Observation) others() []cluster.Member {
 	var out []cluster.Member
 	for _, m := range o.Store.View.Members {
-		if m.Name != o.Me.Name && m.APIURL != "" {
+		if m.Name != o.Me.Name && m.APIURL != "" && !o.silentLeader(m) {
 			out = append(out, m)
 		}
 	}
@@ -109,7 +139,8 @@ func (o Observation) opponents() []cluster.Member {
 	for _, m := range o.Store.View.Members {
 		voter := o.syncActive() && o.Store.View.Sync.Includes(m.Name)
 		switch {
-		case m.Name == o.Me.Name, m.APIURL == "":
+		case m.Name == o.Me.Name, m.APIURL == "", o.silentLeader(m):
+		case !voter && len(o.Right.Electorate) > 0 && !slices.Contains(o.Right.Electorate, m.Name):
 		case o.syncActive() && !voter:
 		case m.Tags.Nofailover() && !voter: // B-124
 		default:
@@ -118,6 +149,25 @@ func (o Observation) opponents() []cluster.Member {
 	}
 	return out
 }
+
+// silentLeader reports that a member is the leader that has gone silent. It is not
+// asked: it would only cost the time until it does not answer.
+func (o Observation) silentLeader(m cluster.Member) bool {
+	return m.Name == o.Store.View.Leader.Name && o.Contested()
+}
+
+// askAhead is how long before the end of the quiet period the others are asked, so
+// that a round of questions costs no time of its own. Not longer: the end of the
+// silent leader's permit lies two margins before that of the quiet period, which are
+// 40 ms at the least (package permit), and half of that is for its guard. What was
+// said before that end is not final: until then another member can have received,
+// and acknowledged, what would be lost (S2).
+const askAhead = 20 * time.Millisecond
+
+// holdBack is how long a member that is behind leaves the lead to a better one:
+// one that answers and yet does not take it has its own reasons. With a round of
+// questions and a promotion it stays within the second of L1.
+const holdBack = 500 * time.Millisecond
 
 // raceOpen compares this member with the others. All answers belong to one round
 // of questions, begun after the leader was lost, and positions are compared with
@@ -133,10 +183,30 @@ func raceOpen(o Observation, opponents []cluster.Member, lagCounts bool) Plan {
 	if plan, ok := askedNow(o, opponents, RaceAsking); !ok {
 		return plan
 	}
-	if why, ok := o.fittest(opponents); !ok {
-		return wait(why, 10*soon)
+	switch why, ok := o.fittest(opponents); {
+	case ok, o.heldBack(opponents, why):
+		return take(o, RaceWon)
+	case !o.Right.Free:
+		return wait(why, soon)
+	default:
+		return wait(why, 2*soon)
 	}
-	return do(RaceWon, Acquire{})
+}
+
+// heldBack reports that a better member has had its moment and did not take the
+// lead. One that is further behind it than maximum_lag_on_failover goes on waiting,
+// a newer timeline is never passed over, and in synchronous mode nobody is (S2).
+func (o Observation) heldBack(opponents []cluster.Member, why Reason) bool {
+	if why != RaceOutranked || o.syncActive() || min(o.Right.FreeFor, o.Store.Leaderless) < holdBack {
+		return false
+	}
+	for _, p := range o.Peers.of(opponents) {
+		newer := p.End.Timeline > o.Server.End.Timeline
+		if !p.Silent && (newer || behind(o.Server.End.LSN, p.End.LSN) > o.Store.Settings.MaximumLagOnFailover) {
+			return false
+		}
+	}
+	return true
 }
 
 // fittest judges the answers of the opponents (B-127 to B-135), not those that are
@@ -187,18 +257,42 @@ func (o Observation) isAhead(p Peer) bool {
 // counted from the beginning such a round would be stale as soon as it is over.
 const answersFresh = time.Second
 
-// askedNow makes sure that these members have been asked, after the leader was
-// lost where there is none, and a moment ago at most.
+// askedNow makes sure that these members have been asked a moment ago at most, and
+// where the lead is open, after that and not before the last leader's permit had
+// ended. A round counts from the beginning of its pass, which looked at the server
+// before it asked: hence twice askAhead.
 func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) {
 	fresh := o.Peers.Asked && o.Peers.Done < answersFresh &&
-		(o.Leadership() != Nobody || o.Peers.Age <= o.Store.Leaderless)
+		(!o.Contested() || o.Peers.Age <= o.Store.Leaderless && o.Peers.Age+o.Right.FreeIn <= o.Right.FreeFor+2*askAhead)
+	var ask []cluster.Member
 	for _, m := range members {
 		fresh = fresh && o.Peers.has(m.Name)
+		if !o.knownSilent(m) {
+			ask = append(ask, m)
+		}
 	}
-	if fresh || len(members) == 0 {
+	if fresh || len(ask) == 0 {
 		return Plan{}, true
 	}
-	return do(why, AskPeers{Members: members}), false
+	return do(why, AskPeers{Members: ask, Within: o.answersWithin()}), false
+}
+
+// knownSilent reports that a member gave no answer to a round of this race: it is not
+// waited for again.
+func (o Observation) knownSilent(m cluster.Member) bool {
+	if !o.Contested() || !o.Peers.Asked || o.Peers.Age > o.Store.Leaderless || o.Peers.Done >= 2*answersFresh {
+		return false
+	}
+	return slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Name == m.Name && p.Silent })
+}
+
+// answersWithin is how long the others have to answer. While nobody leads, clients
+// wait for it.
+func (o Observation) answersWithin() time.Duration {
+	if o.Contested() {
+		return max(o.Store.Settings.Permit/3, soon)
+	}
+	return 10 * soon
 }
 
 // of are the answers of these members.

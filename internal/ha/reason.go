@@ -8,11 +8,11 @@ const (
 	Steady Reason = iota
 	Leading
 	Following
-	NoLease
+	NoPermit
 	StoreAway
 	StoreAwayTooLong
-	LeaseMoved
-	GripLost
+	PermitOver
+	FrozenWithoutLead
 	Overtaken
 	NotOurCluster
 	RunsAsStandbyAlone
@@ -43,6 +43,7 @@ const (
 	RejoinWaitsForCheckpoint
 	RejoinImpossible
 	Forked
+	RaceQuiet
 	RaceAsking
 	RaceWon
 	RaceRetaken
@@ -66,11 +67,11 @@ var reasonText = map[Reason]string{
 	Steady:                   "nothing to do",
 	Leading:                  "leading",
 	Following:                "following the leader",
-	NoLease:                  "getting a lease",
+	NoPermit:                 "leading, and waiting for a permit to write",
 	StoreAway:                "the store is out of reach",
-	StoreAwayTooLong:         "the store is out of reach and the lease is ending: stopping before another member may take over",
-	LeaseMoved:               "the leader key is ours under an earlier lease: moving it to the present one",
-	GripLost:                 "the lease could not be renewed in time: stopping before another member may take over",
+	StoreAwayTooLong:         "the store and the other members are out of reach: the right to write is not known, so the server may not run as a primary",
+	PermitOver:               "this member has no right to write that would hold, and no guard that would freeze the server in time: killing it before another member may take over",
+	FrozenWithoutLead:        "the server is frozen and this member does not lead: killing it",
 	Overtaken:                "another member holds the leader key: this primary is killed",
 	NotOurCluster:            "the data directory belongs to another cluster",
 	RunsAsStandbyAlone:       "the server is a standby of a cluster that the store does not know: start the agent beside the primary first",
@@ -101,6 +102,7 @@ var reasonText = map[Reason]string{
 	RejoinWaitsForCheckpoint: "waiting for the leader's checkpoint after its promotion",
 	RejoinImpossible:         "our log has forked off, and neither pg_rewind nor the removal of the data directory is possible or allowed: reinitialize this member",
 	Forked:                   "our log has forked off the leader's: stopping to repair",
+	RaceQuiet:                "the leader is silent: waiting until its permit has surely ended",
 	RaceAsking:               "no leader: asking the other members",
 	RaceWon:                  "no leader and none better: taking the lead",
 	RaceRetaken:              "running as primary with the leader key gone: taking it again",

@@ -163,7 +163,7 @@ func TestADirectoryIsFilled(t *testing.T) {
 		{"B-047: a directory that cannot be read", func(o *Observation) { o.Server.Directory = NoAccess }, wait(DirectoryUnreadable, loop)},
 		{"B-048: paused", paused, wait(Paused, loop)},
 		{"B-045: a server without its directory is killed", func(o *Observation) { o.Server.Running, o.Server.Role = true, Standby }, do(HalfWritten, KillServer{})},
-		{"B-046: a leader without a directory releases the key", func(o *Observation) { o.Store.View.Leader.Name, o.Store.View.Leader.Lease = "n2", leaseID+1 },
+		{"B-046: a leader without a directory releases the key", func(o *Observation) { o.Right = leading() },
 			do(StartFailed, Release{})},
 		{"B-793: nobody leads", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, wait(WaitingForLeader, loop)},
 		{"B-846: a copy under way is waited for", both(half(Copying), working(Copying, ForNothing)), wait(Busy, loop)},
@@ -175,6 +175,7 @@ func unborn() Observation {
 	o := empty()
 	own := member("n2", "")
 	o.Store.View = cluster.View{Members: []cluster.Member{own}}
+	o.Right = Right{Free: true, FreeFor: time.Second, Guarded: true}
 	o.Log = LeaderLog{}
 	return o
 }
@@ -212,6 +213,36 @@ func TestAClusterIsCreatedOnce(t *testing.T) {
 	})
 }
 
+// founder is n2, its server just created, the store not told of it.
+func founder() Observation {
+	o := unborn()
+	o.Store.View.Initialize = cluster.Initialize{Present: true, Modified: 5, Lease: o.Store.LeaseID}
+	o.Server = Server{Directory: Data, SystemID: systemID, Running: true, Answering: true, Role: Primary, End: at(1, flushed)}
+	o.Last = Finished{Count: 1, Work: Bootstrapping}
+	return o
+}
+
+// TestACreationEnds: the first server of a cluster takes writes before there is a
+// leader, and nobody stops it for that.
+func TestACreationEnds(t *testing.T) {
+	found := do(ClusterCreated, Found{SystemID: systemID, Modified: 5})
+	known := func(o *Observation) {
+		o.Store.View.Initialize = cluster.Initialize{Present: true, Value: systemID, Modified: 6}
+	}
+	led := func(o *Observation) { o.Store.View.Status.Known = true }
+	decided(t, founder, []decision{
+		{"S5, B-805: the cluster gets its identity", nil, found},
+		{"S5: also without a guard", unguarded, found},
+		{"S5: also in the quiet period of the agent's start", both(unguarded, quiet(time.Second)), found},
+		{"then its founder takes the lead", known, acquire(RaceRetaken)},
+		{"also without a guard", both(unguarded, known), acquire(RaceRetaken)},
+		{"after the quiet period", both(unguarded, known, quiet(time.Second)), wait(RaceQuiet, time.Second)},
+		{"S1: without a guard that goes for a cluster that nobody has led", both(unguarded, known, led), do(PermitOver, KillServer{})},
+		{"S1: and by its own creator", both(unguarded, known, func(o *Observation) { o.Last = Finished{} }), do(PermitOver, KillServer{})},
+		{"S1: and while the store is there", both(unguarded, known, storeAway), do(PermitOver, KillServer{})},
+	})
+}
+
 func TestAClusterFindsItsIdentity(t *testing.T) {
 	data := func() Observation {
 		o := unborn()
@@ -229,7 +260,7 @@ func TestAClusterFindsItsIdentity(t *testing.T) {
 		{"B-809: an earlier life's creation is adopted", both(running(Primary), creating(5)), do(AdoptingCluster, AdoptInitialize{SystemID: systemID, Modified: 5})},
 		{"B-054: a running standby has to wait for its primary", running(Standby), after(RunsAsStandbyAlone, loop,
 			Quit{Fault: "this server runs as a standby, and the store knows no such cluster: start the agent beside the primary first"})},
-		{"L1: one that we started races", both(running(Standby), finished(StartingStandby, ForNothing, false, time.Minute)), do(RaceWon, Acquire{})},
+		{"L1: one that we started races", both(running(Standby), finished(StartingStandby, ForNothing, false, time.Minute)), acquire(RaceWon)},
 		{"B-050: no identity to give", func(o *Observation) { o.Server.SystemID = "" }, wait(HalfWritten, loop)},
 		{"B-515: not while paused", paused, wait(Paused, loop)},
 		{"a server that does not answer is waited for", both(running(Primary), func(o *Observation) { o.Server.Answering = false }), wait(Steady, soon)},
@@ -245,7 +276,7 @@ func TestAClusterFindsItsIdentity(t *testing.T) {
 			wait(Paused, loop)},
 		{"B-051: paused, it gives the key back", both(paused, func(o *Observation) {
 			o.Store.View.Initialize = cluster.Initialize{Present: true, Value: otherID}
-			o.Store.View.Leader = cluster.Leader{Name: "n2", Lease: leaseID + 1}
+			o.Store.View.Leader, o.Right = cluster.Leader{Name: "n2", Lease: leaseID + 1}, leading()
 		}), do(PausedReleasing, Release{})},
 		{"a standby cluster is not run", func(o *Observation) { o.Store.Settings.StandbyCluster = true }, wait(Unsupported, loop)},
 	})

@@ -88,8 +88,8 @@ func busy(o Observation) Plan {
 	case o.Job.Work == StoppingServer:
 		return stopping(o)
 	case o.Leadership() == Nobody && o.MayWrite() && !s.Pause:
-		return do(RaceRetaken, Acquire{}) // the key went away under a promotion or a start
-	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Job.Running > s.PrimaryStartTimeout:
+		return take(o, RaceRetaken) // the lead went away under a promotion or a start
+	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > s.PrimaryStartTimeout:
 		candidates := o.candidates(false)
 		if plan, ok := askedNow(o, candidates, BusyStartTooSlow); !ok {
 			return plan
@@ -114,7 +114,9 @@ func stopping(o Observation) Plan {
 	default:
 		return wait(Busy, o.Store.Settings.LoopWait)
 	}
-	if o.Job.Shutdown.LSN == 0 || o.Leadership() != Ours {
+	if o.Job.Shutdown.LSN == 0 || o.Leadership() != Ours || !o.Store.Current {
+		// Without the store nobody could take the lead that is given up, and the
+		// server, once down, may be restarted in place (L3).
 		return wait(why, o.Store.Settings.LoopWait)
 	}
 	candidates := o.candidates(false)
@@ -122,7 +124,7 @@ func stopping(o Observation) Plan {
 		return do(why, Release{Optime: o.Job.Shutdown.LSN})
 	}
 	if len(candidates) > 0 && (!o.Peers.Asked || o.Peers.Done > soon) {
-		return do(why, AskPeers{Members: candidates})
+		return do(why, AskPeers{Members: candidates, Within: o.answersWithin()})
 	}
 	return wait(why, soon/2)
 }
@@ -136,6 +138,10 @@ func end(o Observation) Plan {
 		return stopping(o)
 	case o.Job.Work != NoWork:
 		return Plan{Why: AgentEnding, Do: []Action{CancelJob{}}, LookAgain: time.Second}
+	case o.Right.Releasing && o.Store.Current && o.Memory.Released < o.Store.Settings.RetryTimeout:
+		return wait(AgentEnding, soon) // the others need not wait if the store knows
+	case o.Server.Frozen && o.MayWrite():
+		return do(AgentEnding, KillServer{}) // it cannot be stopped in order, nor let go
 	case o.Server.Running:
 		return do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: o.Server.Role == Primary && o.Server.Answering})
 	case o.Leadership() == Ours && o.Last.Work == StoppingServer && !o.Last.Failed:

@@ -28,7 +28,7 @@ func TestALeaderIsAskedToStepDown(t *testing.T) {
 		for _, n := range names {
 			members = append(members, member(n, cluster.RoleReplica))
 		}
-		return do(RequestAsking, AskPeers{Members: members})
+		return do(RequestAsking, AskPeers{Members: members, Within: time.Second})
 	}
 	decided(t, asked, []decision{
 		{"B-661: it stops, the checkpoint first", nil, handOver},
@@ -74,13 +74,13 @@ func stoppingForHandOver() Observation {
 
 func TestTheKeyIsReleasedWhenACandidateHasEverything(t *testing.T) {
 	lacking := answer(func(p *Peer) { p.End.LSN = flushed })
-	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}})
+	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: time.Second})
 	decided(t, stoppingForHandOver, []decision{
 		{"B-153: the candidate has the shutdown checkpoint", nil, do(HandingOver, Release{Optime: flushed})},
 		{"B-153: not while the log is open", func(o *Observation) { o.Job.Shutdown = wal.Point{} }, wait(HandingOver, loop)},
 		{"B-153: not while the candidate lacks it", lacking, wait(HandingOver, soon/2)},
 		{"B-153: it is asked again soon", both(lacking, func(o *Observation) { o.Peers.Done = 2 * soon }), again},
-		{"B-153: once is enough", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, wait(HandingOver, loop)},
+		{"B-153: once is enough", func(o *Observation) { o.Right = Right{Releasing: true, Guarded: true, FreeIn: Idle} }, wait(HandingOver, loop/2)},
 		{"B-745: an ending agent hands over as well", func(o *Observation) { o.Stopping, o.Job.Purpose = true, ForAgentEnd },
 			do(AgentEnding, Release{Optime: flushed})},
 		{"a demotion does not", func(o *Observation) { o.Job.Purpose = ForDemotion }, wait(Busy, loop)},

@@ -28,7 +28,7 @@ func undirected(o Observation) Plan {
 		return do(CreationFailed, Unfound{Modified: initialize.Modified}) // created, but never begun
 	case initialize.Bootstrapping():
 		return wait(WaitingForCreation, s.LoopWait)
-	case initialize.Present || !o.Me.MayBootstrap || o.Me.Tags.Nofailover() || o.Server.Directory != Empty:
+	case initialize.Present || o.Store.View.Leader.Name != "" || !o.Me.MayBootstrap || o.Me.Tags.Nofailover() || o.Server.Directory != Empty:
 		return wait(WaitingForLeader, s.LoopWait)
 	default:
 		return do(CreatingCluster, RaceInitialize{}, Bootstrap{}) // S5: one of us wins the key

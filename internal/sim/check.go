@@ -1,131 +1,226 @@
 package sim
 
 import (
-	"slices"
+	"fmt"
 	"time"
 
-	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
-// write is a client that writes one row through every server that takes it. A
-// standby does not.
-func (w *World) write() {
-	for _, n := range w.nodes {
-		s := n.server
-		if !s.running || !s.primary {
+// checks are the invariants of the design, and what they need to remember.
+type checks struct {
+	w      *World
+	broken string // the first that was, in words
+
+	primaryNow *host // who acknowledges
+	since      instant
+	outageFrom instant // since when nobody does
+	worst      time.Duration
+	systemID   string
+	acked      map[int]wal.LSN // by branch: up to where commits were acknowledged
+	lastAck    instant
+	lost       wal.LSN // bytes that were acknowledged and not shipped (asynchronous)
+	newest     *server // whom the last promotion made primary
+	line       disk    // the log of the newest primary at its promotion, and what it wrote since
+	failovers  int
+	commits    int
+	disturbed  instant // the last change of anything that matters
+}
+
+func (c *checks) begin(w *World) {
+	c.w = w
+	c.acked = map[int]wal.LSN{}
+}
+
+// touched notes that something has changed that matters: the world is not quiet.
+func (w *World) touched() { w.disturbed = w.now }
+
+// violation ends the run.
+func (w *World) violation(format string, args ...any) {
+	if w.broken == "" {
+		w.broken = fmt.Sprintf(format, args...)
+		w.tell("BROKEN %s", w.broken)
+	}
+}
+
+// checkPrimaries is S1, whenever a server may have begun or ended to acknowledge.
+func (w *World) checkPrimaries() {
+	var now *host
+	for _, h := range w.hosts {
+		if !h.server.acknowledges() {
 			continue
 		}
-		if stop, stopping := s.job.(ha.Stop); stopping && stop.Mode == ha.Fast {
-			continue // it takes no new transactions
+		if now != nil {
+			w.violation("S1: %s and %s acknowledge commits at the same time", now.name, h.name)
+			return
 		}
-		w.row++
-		s.disk.append(w.row)
-		w.acked[w.row] = w.now
+		now = h
+	}
+	if now == w.primaryNow {
+		return
+	}
+	w.touched()
+	w.primaryNow = now
+	if now == nil {
+		w.outageFrom = w.now
+		w.checkUnbroken()
+	} else if w.outageFrom > 0 {
+		w.worst = max(w.worst, w.now.sub(w.outageFrom))
 	}
 }
 
-// check looks for a broken invariant.
-func (w *World) check() {
-	var primaries []string
-	for _, n := range w.nodes {
-		if n.server.running && n.server.primary {
-			primaries = append(primaries, n.name)
+// pauseMost is the longest pause of writes where nothing may stop them.
+const pauseMost = 200 * time.Millisecond
+
+// checkUnbroken is L3: while nothing but etcd is away, writes go on.
+func (w *World) checkUnbroken() {
+	if !w.unbroken {
+		return
+	}
+	from := w.outageFrom
+	w.after(pauseMost, func() {
+		if w.unbroken && w.primaryNow == nil && w.outageFrom == from {
+			w.violation("L3: etcd is away, every member is reachable, and nobody takes writes for %v", pauseMost)
 		}
-		if n.server.running && n.server.disk.unfinished != ha.NoWork && n.server.disk.unfinished != ha.Bootstrapping {
-			w.broken("%s runs on a half-written directory", n.name)
-		}
-	}
-	if len(primaries) > 1 {
-		w.broken("S1: %v run as primary", primaries)
-	}
-	now := ""
-	if len(primaries) == 1 {
-		now = primaries[0]
-	}
-	if now != w.primary {
-		w.tell("primary: %q", now)
-		w.primary = now
-	}
+	})
 }
 
-func (w *World) broken(format string, args ...any) {
-	if len(w.faults) < 5 {
-		w.tell("BROKEN "+format, args...)
-		w.faults = append(w.faults, w.story[len(w.story)-1])
+// checkBest: nobody is promoted who lacks what a better candidate has, when that one
+// was there to be asked all the while. A candidate may pass a better one over after it
+// has held back for a second, but never one on a newer timeline.
+func (w *World) checkBest(s *server) {
+	calm := max(w.longest*7/10, 100*time.Millisecond)
+	if w.stableFor() < calm || w.requested || w.now.sub(s.receiver.last) < calm {
+		return
 	}
-}
-
-// settled reports that one member leads, runs as primary, and every other one
-// streams from it on its timeline (L2).
-func (w *World) settled() bool {
-	leader := w.leader()
-	if leader == nil || !leader.server.running || !leader.server.primary {
-		return false
-	}
-	for _, n := range w.nodes {
-		if n == leader {
+	for _, h := range w.hosts {
+		o := h.server
+		if o == s || !w.mayBeAsked(s.h, h) || w.now.sub(o.receiver.last) < calm {
 			continue
 		}
-		if !n.alive || n.server.source() != leader.server || n.server.disk.history.Timeline != leader.server.disk.history.Timeline {
-			return false
+		newer := o.disk.history.Timeline > s.disk.history.Timeline
+		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && w.now.sub(w.outageFrom) < w.longest+700*time.Millisecond
+		if newer || ahead {
+			w.violation("S6: %s is promoted at %v though %s at %v was there to be asked", s.h.name, s.disk.point(), h.name, o.disk.point())
 		}
 	}
-	return true
 }
 
-func (w *World) view() cluster.View { return w.store.Snapshot().View() }
+// mayBeAsked reports that a host's standby can be a candidate, and answers.
+func (w *World) mayBeAsked(from, h *host) bool {
+	s := h.server
+	return s.runs() && s.phase == ready && !s.primary && h.agent.runs() && w.net.joined(from.machine, h.machine) &&
+		!h.tags.Nofailover() && s.disk.systemID == w.systemID && w.net.loss == 0 && w.busy == 0 && w.replayLag == 0
+}
 
-func (w *World) leader() *node {
-	name := w.view().Leader.Name
-	i := slices.IndexFunc(w.nodes, func(n *node) bool { return n.name == name })
-	if i < 0 {
-		return nil
+// acknowledged is a commit that a client was told of.
+func (w *World) acknowledged(s *server, c commit) {
+	w.commits++
+	w.lastAck = w.now
+	w.acked[c.branch] = max(w.acked[c.branch], c.upTo)
+}
+
+// checkPromotion is S2 and S6, at the moment of a promotion.
+func (w *World) checkPromotion(s *server) {
+	d := &s.disk
+	w.failovers++
+	if s.h.tags.Nofailover() {
+		w.violation("S6: %s is promoted, and it is tagged nofailover", s.h.name)
 	}
-	return w.nodes[i]
+	if w.systemID != "" && d.systemID != w.systemID {
+		w.violation("S5: %s is promoted, and its system is another one", s.h.name)
+	}
+	w.checkLag(s)
+	w.checkBest(s)
+	for branch := range w.branches + 1 {
+		upTo, acked := w.acked[branch]
+		if !acked || d.has(branch, upTo) {
+			continue
+		}
+		if w.synchronous {
+			w.violation("S2: %s is promoted without a commit that was acknowledged (branch %d up to %s)", s.h.name, branch, upTo)
+		}
+		w.lost += missing(d, branch, upTo)
+		delete(w.acked, branch) // counted once
+	}
 }
 
-// identical reports that every server has the same rows as the leader, but for
-// what is on its way.
-func (w *World) identical() bool {
+// missing is how much of a branch a log lacks.
+func missing(d *disk, branch int, upTo wal.LSN) wal.LSN {
+	for _, x := range d.log {
+		if x.branch == branch {
+			return upTo - min(x.end, upTo)
+		}
+	}
+	return recordBytes
+}
+
+// checkLag: nobody is promoted who is farther behind what the last leader has
+// published than maximum_lag_on_failover.
+func (w *World) checkLag(s *server) {
+	if w.etcd.revision == 0 {
+		return
+	}
+	status := dcs.Snapshot{Revision: w.etcd.revision, Values: map[string]dcs.Value{dcs.KeyStatus: w.etcd.values[dcs.KeyStatus]}}.View().Status
+	if behind := int64(status.Optime) - int64(s.disk.end()); behind > w.set.MaxLag+slackLag(w) {
+		w.violation("S6: %s is promoted %d bytes behind, and maximum_lag_on_failover is %d", s.h.name, behind, w.set.MaxLag)
+	}
+}
+
+// slackLag: the status may have been written since the candidate looked.
+func slackLag(w *World) int64 { return 20 * w.set.RowBytes }
+
+// checkStream is S3: a log that takes over another's must be its beginning. What
+// the servers know, timelines and their ends, has let it through.
+func (w *World) checkStream(s, up *server) {
+	if !s.disk.isPrefixOf(&up.disk) {
+		w.violation("S3: %s at %v streams from %s at %v, and their logs have parted", s.h.name, s.disk.point(), up.h.name, up.disk.point())
+	}
+}
+
+// checkCopy is S3 for a source of copies: it must not have forked off from the
+// newest primary's log.
+func (w *World) checkCopy(h *host, source *server) {
+	if w.newest == nil || source == w.newest || source.disk.isPrefixOf(&w.newest.disk) {
+		return
+	}
+	if w.newest.alive && w.newest.primary {
+		w.violation("S3: %s has copied %s, whose log has parted from that of %s", h.name, source.h.name, w.newest.h.name)
+	}
+}
+
+// checkWipe is S4: a directory is removed only while another member of the same
+// system is the running leader. The agent may know it from a moment ago.
+func (w *World) checkWipe(h *host, job ha.BaseBackup) {
+	d := &h.server.disk
+	if !d.present && d.unfinished == ha.NoWork {
+		return
+	}
 	leader := w.leader()
-	want := leader.server.disk.rows()
-	for _, n := range w.nodes {
-		have := n.server.disk.rows()
-		if len(have) > len(want) || !slices.Equal(have, want[:len(have)]) || len(want)-len(have) > 5 {
-			return false
-		}
+	if leader == nil || leader == h {
+		leader = w.host(job.From.Member)
 	}
-	return true
+	switch {
+	case leader == nil || leader == h || !leader.server.disk.present:
+		w.violation("S4: %s removes its data directory, and nobody else leads", h.name)
+	case w.systemID != "" && leader.server.disk.systemID != w.systemID:
+		w.violation("S4: %s removes its data directory to copy %s, which is of another system", h.name, leader.name)
+	}
 }
 
-// lost counts acknowledged rows that the leader does not have.
-func (w *World) lost() int {
-	have := map[int]bool{}
-	for _, row := range w.leader().server.disk.rows() {
-		have[row] = true
-	}
-	n := 0
-	for row := range w.acked {
-		if !have[row] {
-			n++
+// checkInitialize is S5: the cluster's identity is written once.
+func (w *World) checkInitialize(op dcs.Op) {
+	id := string(op.Data)
+	switch {
+	case op.Delete || id == "":
+		if w.systemID != "" {
+			w.violation("S5: the initialize key of a living cluster is taken away")
 		}
+	case w.systemID == "":
+		w.systemID = id
+	case w.systemID != id:
+		w.violation("S5: the cluster %s is made another one, %s", w.systemID, id)
 	}
-	return n
-}
-
-// outage is the longest time without an acknowledged row since the moment given.
-func (w *World) outage(since time.Time) time.Duration {
-	times := []time.Time{since, w.now}
-	for _, at := range w.acked {
-		if at.After(since) {
-			times = append(times, at)
-		}
-	}
-	slices.SortFunc(times, time.Time.Compare)
-	longest := time.Duration(0)
-	for i := 1; i < len(times); i++ {
-		longest = max(longest, times[i].Sub(times[i-1]))
-	}
-	return longest
 }

@@ -1,328 +1,266 @@
 package sim
 
 import (
-	"context"
-	"errors"
-	"slices"
-	"strconv"
 	"time"
 
 	"matriarch/internal/ha"
 	"matriarch/internal/wal"
 )
 
-// How long work takes, about as measured on a small machine.
+// How long a server takes for what it does, about as measured on a small machine.
 const (
-	initdbTime   = 2 * time.Second
-	copyTime     = 3 * time.Second
-	rewindTime   = time.Second
-	recoveryTime = 400 * time.Millisecond
+	recoveryTime = 400 * time.Millisecond // after a crash
 	startTime    = 150 * time.Millisecond
 	promoteTime  = 20 * time.Millisecond
-	stopTime     = 50 * time.Millisecond
-	killedTime   = time.Millisecond
+	shutdownTime = 50 * time.Millisecond
+	commitTime   = 300 * time.Microsecond // one flush of the log
+	retryStream  = 200 * time.Millisecond // wal_retrieve_retry_interval as Matriarch sets it
+	silentStream = 60 * time.Second       // wal_receiver_timeout's default
 )
 
-var errBusy = errors.New("other work is under way")
+// phase is what a postmaster is at.
+type phase int
 
-// server stands in for one PostgreSQL: a disk, a process, and at most one work.
+const (
+	starting phase = iota
+	ready
+	closing // it takes no new transactions
+)
+
+// server is one PostgreSQL: a disk, and a process while it runs.
 type server struct {
-	world   *World
-	name    string
-	disk    disk
-	running bool
-	primary bool // out of recovery
+	process
+	w    *World
+	h    *host
+	disk disk
 
-	job      ha.Action
-	began    time.Time
-	ends     time.Time
-	canceled bool
-	last     ha.Finished
-	lastAt   time.Time
-	changed  chan struct{}
+	phase    phase
+	primary  bool // out of recovery
+	frozen   bool // by the guard
+	replayed wal.LSN
+	receiver receiver
+	pending  []commit // that wait for a standby
 }
 
-func newServer(w *World, name string) *server {
-	return &server{world: w, name: name, changed: make(chan struct{}, 1)}
+// commit is one that has been flushed here.
+type commit struct {
+	branch int
+	upTo   wal.LSN
+	since  instant
 }
 
-func (s *server) notify() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
+// acknowledges reports that the server can tell a client of a commit in this very
+// moment. Two servers that can are two primaries, whether a client asks or not (S1).
+func (s *server) acknowledges() bool {
+	return s.runs() && s.primary && s.phase == ready && s.w.machineRuns(s.h.machine)
+}
+
+// launch starts the postmaster. It is ready after its recovery.
+func (s *server) launch(primary bool, takes time.Duration) {
+	s.start()
+	s.phase, s.primary, s.frozen = starting, false, false
+	s.stopped = s.h.suspended()
+	s.disk.clean, s.disk.shutdown = false, false
+	s.replayed = s.disk.end()
+	life := s.life
+	s.w.after(takes, func() {
+		s.do(life, func() {
+			s.phase, s.primary = ready, primary
+			s.w.tell("%s: PostgreSQL is ready, primary %v, %v", s.h.name, primary, s.disk.point())
+			s.roleChanged()
+			s.changed()
+		})
+	})
+}
+
+// roleChanged begins what follows from a server's being ready.
+func (s *server) roleChanged() {
+	s.w.touched()
+	s.w.checkPrimaries()
+	if s.primary {
+		s.receiver.drop()
+	} else {
+		s.receiver.connectSoon(0)
 	}
 }
 
-func (s *server) Changed() <-chan struct{} { return s.changed }
+// changed tells the agent, and whoever streams from here.
+func (s *server) changed() { s.h.agent.wake() }
 
-func (s *server) Observe(context.Context) ha.Server {
+// gone is the end of the process, whatever ended it.
+func (s *server) gone() {
+	if !s.alive {
+		return
+	}
+	s.end()
+	s.stopped, s.frozen = 0, false
+	s.pending = nil
+	s.receiver.drop()
+	s.w.touched()
+	s.w.checkPrimaries()
+	s.h.guard.serverGone()
+	for _, other := range s.w.hosts {
+		other.server.receiver.upstreamGone(s)
+	}
+	s.changed()
+}
+
+// crash is an end without order: SIGKILL, or its machine's.
+func (s *server) crash() {
+	if s.alive {
+		s.disk.clean = false
+		s.gone()
+	}
+}
+
+// promote ends recovery, once everything that was received has been replayed.
+func (s *server) promote(above wal.Timeline) {
+	life := s.life
+	takes := s.w.about(promoteTime)
+	if s.replayed < s.disk.end() {
+		takes += s.w.replayLag
+	}
+	s.w.after(takes, func() {
+		s.do(life, func() {
+			if s.primary || s.phase != ready {
+				return
+			}
+			s.w.branches++
+			s.w.checkPromotion(s)
+			s.disk.fork(s.w.branches, above)
+			s.disk.standby = false
+			s.replayed = s.disk.end()
+			s.primary = true
+			s.w.promotions++
+			s.w.newest = s
+			s.w.tell("%s: promoted, timeline %d at %s", s.h.name, s.disk.history.Timeline, s.disk.end())
+			s.roleChanged()
+			s.changed()
+		})
+	})
+}
+
+// shutDown is a fast shutdown. A primary closes its log with a checkpoint, and waits
+// until every standby that streams has it, as walsenders do.
+func (s *server) shutDown(early bool) {
+	life := s.life
+	takes := time.Duration(0)
+	if early { // a checkpoint while clients still write
+		takes = s.w.about(shutdownTime)
+	}
+	s.w.after(takes, func() {
+		s.do(life, func() {
+			s.phase = closing
+			s.w.checkPrimaries()
+			s.w.after(s.w.about(shutdownTime), func() { s.do(life, s.close) })
+		})
+	})
+}
+
+// close writes the shutdown checkpoint.
+func (s *server) close() {
+	if s.primary {
+		s.disk.append(recordBytes)
+		s.disk.checkpoint, s.disk.shutdown = s.disk.history.Timeline, true
+		s.feed()
+	}
+	s.changed()
+	s.linger(s.life, s.w.now.add(10*time.Second))
+}
+
+// linger ends the process when every standby that is connected has the whole log.
+func (s *server) linger(life int, limit instant) {
+	s.do(life, func() {
+		for _, other := range s.w.hosts {
+			r := &other.server.receiver
+			if s.primary && r.streamsFrom(s) && other.server.disk.end() < s.disk.end() && s.w.now < limit {
+				s.w.after(5*time.Millisecond, func() { s.linger(life, limit) })
+				return
+			}
+		}
+		s.disk.clean = true
+		s.gone()
+	})
+}
+
+// write is a client's commit here.
+func (s *server) write() {
+	s.disk.append(s.w.rowBytes)
+	c := commit{branch: s.disk.branch(), upTo: s.disk.end(), since: s.w.now}
+	s.feed()
+	if !s.w.synchronous {
+		s.w.acknowledged(s, c)
+		return
+	}
+	s.pending = append(s.pending, c)
+}
+
+// flushed is a standby's word that it has the log up to a position.
+func (s *server) flushed(branch int, upTo wal.LSN) {
+	if !s.acknowledges() {
+		return
+	}
+	for len(s.pending) > 0 && s.pending[0].upTo <= upTo && s.pending[0].branch == branch {
+		s.w.acknowledged(s, s.pending[0])
+		s.pending = s.pending[1:]
+	}
+}
+
+// feed sends the log on its way to whoever streams from here.
+func (s *server) feed() {
+	for _, other := range s.w.hosts {
+		if other.server != s {
+			other.server.receiver.feedFrom(s)
+		}
+	}
+}
+
+// observe is what a look at the server finds.
+func (s *server) observe() ha.Server {
 	out := ha.Server{
-		Directory: ha.Empty, Unfinished: s.disk.unfinished, SystemID: s.disk.systemID, Running: s.running,
+		Directory: ha.Empty, Unfinished: s.disk.unfinished, SystemID: s.disk.systemID, Running: s.alive,
 		Upstream: s.disk.upstream, CanRewind: true,
 	}
-	if s.disk.unfinished == ha.Copying {
+	if s.disk.unfinished == ha.Copying || s.disk.unfinished == ha.Rewinding {
 		out.Directory = ha.HalfCopied
+		return out
 	}
 	if !s.disk.present {
 		return out
 	}
 	out.Directory = ha.Data
 	out.CheckpointTimeline = s.disk.checkpoint
+	if s.alive {
+		s.observeRunning(&out)
+		return out
+	}
 	out.End, out.History = s.disk.point(), s.disk.history
-	if !s.running {
-		out.WasPrimary, out.Clean = !s.disk.standby, s.disk.clean
-		if out.WasPrimary && out.Clean {
-			out.End.LSN -= recordBytes - 1 // one byte into the shutdown checkpoint
-		}
-		return out
+	out.WasPrimary, out.Clean = !s.disk.standby, s.disk.clean
+	if s.disk.shutdown && out.WasPrimary && out.Clean {
+		out.End.LSN -= recordBytes - 1 // one byte into the shutdown checkpoint
 	}
-	out.Answering, out.Slots = true, slices.Clone(s.disk.slots)
-	if s.primary {
-		out.Role, out.HistoryTime = ha.Primary, "2030-01-01T00:00:00+00:00"
-		return out
-	}
-	out.Role, out.Received, out.Replayed = ha.Standby, s.disk.end, s.disk.end
-	out.Streaming = s.source() != nil
 	return out
 }
 
-func (s *server) Work(now time.Time) (ha.Job, ha.Finished) {
-	last := s.last
-	last.Ago = now.Sub(s.lastAt)
-	if s.job == nil {
-		return ha.Job{}, last
+func (s *server) observeRunning(out *ha.Server) {
+	out.Frozen = s.frozen
+	out.Role = ha.Standby
+	if !s.disk.standby {
+		out.Role = ha.Primary
 	}
-	kind, purpose := workOf(s.job)
-	return ha.Job{Work: kind, Purpose: purpose, Running: now.Sub(s.began)}, last
-}
-
-func workOf(job ha.Action) (ha.Work, ha.Purpose) {
-	switch j := job.(type) {
-	case ha.Bootstrap:
-		return ha.Bootstrapping, ha.ForNothing
-	case ha.BaseBackup:
-		return ha.Copying, ha.ForNothing
-	case ha.Rewind:
-		return ha.Rewinding, ha.ForNothing
-	case ha.StartPrimary:
-		return ha.StartingPrimary, ha.ForNothing
-	case ha.StartStandby:
-		return ha.StartingStandby, ha.ForNothing
-	case ha.Promote:
-		return ha.Promoting, ha.ForNothing
-	case ha.Stop:
-		return ha.StoppingServer, j.For
-	}
-	return ha.NoWork, ha.ForNothing
-}
-
-func (s *server) Begin(job ha.Action) error {
-	if s.job != nil {
-		return errBusy
-	}
-	s.job, s.began, s.canceled = job, s.world.now, false
-	s.ends = s.began.Add(s.duration(job))
-	switch job.(type) {
-	case ha.Bootstrap:
-		s.disk = disk{unfinished: ha.Bootstrapping}
-	case ha.BaseBackup:
-		s.disk = disk{unfinished: ha.Copying}
-	case ha.Rewind:
-		s.disk.unfinished = ha.Rewinding
-	}
-	return nil
-}
-
-func (s *server) duration(job ha.Action) time.Duration {
-	switch job.(type) {
-	case ha.Bootstrap:
-		return initdbTime
-	case ha.BaseBackup:
-		return copyTime
-	case ha.Rewind:
-		return rewindTime
-	case ha.StartPrimary:
-		return recoveryTime
-	case ha.Promote:
-		return promoteTime
-	case ha.Stop:
-		return stopTime
-	}
-	return startTime
-}
-
-func (s *server) Cancel() { s.canceled = s.job != nil }
-
-func (s *server) Kill() {
-	if s.running {
-		s.crash()
-	}
-	if s.job != nil {
-		s.finish(true)
-	}
-}
-
-// crash is the end of the process without order.
-func (s *server) crash() {
-	s.running, s.primary, s.disk.clean = false, false, false
-	s.notify()
-}
-
-// advance ends work whose time has come.
-func (s *server) advance() {
-	if s.job == nil || s.world.now.Before(s.ends) && !s.canceled {
+	if !s.runs() || s.phase == starting {
+		out.Starting = s.runs()
 		return
 	}
-	if s.canceled {
-		if _, starting := s.job.(ha.StartPrimary); starting {
-			s.crash()
+	out.Answering, out.Slots = true, append([]ha.Slot(nil), s.disk.slots...)
+	out.End, out.History = s.disk.point(), s.disk.history
+	if s.primary {
+		out.Role = ha.Primary
+		if s.disk.history.Timeline > 1 {
+			out.HistoryTime = "2030-01-01T00:00:00.000000+00:00"
 		}
-		s.finish(true)
 		return
 	}
-	s.finish(!s.complete(s.job))
-}
-
-func (s *server) finish(failed bool) {
-	kind, purpose := workOf(s.job)
-	s.last = ha.Finished{Count: s.last.Count + 1, Work: kind, Purpose: purpose, Failed: failed}
-	if kind == ha.StoppingServer {
-		s.last.Shutdown, s.last.Optime = s.disk.point(), s.disk.end
-	}
-	s.lastAt, s.job = s.world.now, nil
-	s.notify()
-}
-
-// complete is the effect of work, at its end.
-func (s *server) complete(job ha.Action) bool {
-	switch j := job.(type) {
-	case ha.Bootstrap:
-		s.world.systems++
-		s.disk = disk{present: true, systemID: "700000000000" + strconv.Itoa(s.world.systems), history: wal.History{Timeline: 1}, checkpoint: 1}
-		s.running, s.primary = true, true
-	case ha.BaseBackup:
-		return s.replicate(j.From)
-	case ha.Rewind:
-		return s.replicate(j.From)
-	case ha.StartPrimary:
-		if s.disk.standby || s.disk.unfinished != ha.NoWork {
-			return false
-		}
-		s.running, s.primary = true, true
-	case ha.StartStandby:
-		if s.disk.unfinished != ha.NoWork {
-			return false
-		}
-		s.disk.standby, s.disk.upstream = true, j.Upstream
-		s.running, s.primary = true, false
-	case ha.Promote:
-		return s.promote(j.Above)
-	case ha.Stop:
-		s.stop(j.Mode)
-	}
-	return true
-}
-
-func (s *server) replicate(from ha.Upstream) bool {
-	source := s.world.serverAt(s.name, from.Member)
-	if source == nil {
-		return false
-	}
-	s.disk.copyOf(&source.disk)
-	return true
-}
-
-func (s *server) promote(above wal.Timeline) bool {
-	if !s.running || s.primary {
-		return s.primary
-	}
-	h := &s.disk.history
-	h.Switches = append(slices.Clone(h.Switches), wal.Switch{Timeline: h.Timeline, LSN: s.disk.end})
-	h.Timeline = max(h.Timeline, above) + 1
-	s.primary, s.disk.standby = true, false
-	return true
-}
-
-// stop ends the process. A fast stop of a primary closes its log with a checkpoint
-// and waits until every standby that streams has it, as walsenders do.
-func (s *server) stop(mode ha.StopMode) {
-	if !s.running {
-		return
-	}
-	if s.primary && mode == ha.Fast {
-		s.disk.append(0)
-		s.disk.checkpoint = s.disk.history.Timeline
-		for _, n := range s.world.nodes {
-			n.server.stream()
-		}
-	}
-	s.running, s.primary, s.disk.clean = false, false, mode == ha.Fast
-}
-
-// source is the server that this standby streams from, if it can.
-func (s *server) source() *server {
-	if !s.running || s.primary || s.disk.upstream.Member == "" {
-		return nil
-	}
-	from := s.world.serverAt(s.name, s.disk.upstream.Member)
-	if from == nil || !s.disk.canStream(&from.disk) {
-		return nil
-	}
-	return from
-}
-
-// stream takes over what the upstream has beyond this log.
-func (s *server) stream() {
-	from := s.source()
-	if from == nil {
-		return
-	}
-	for _, r := range from.disk.log {
-		if r.lsn > s.disk.end {
-			s.disk.log = append(s.disk.log, r)
-		}
-	}
-	s.disk.end, s.disk.history = from.disk.end, from.disk.history
-}
-
-// Hold: the simulated world has no guard yet.
-func (s *server) Hold(context.Context, bool, time.Time) {}
-
-func (s *server) Follow(_ context.Context, upstream ha.Upstream) error {
-	s.disk.upstream = upstream
-	return nil
-}
-
-func (s *server) ReadLog(_ context.Context, from ha.Upstream) ha.LeaderLog {
-	source := s.world.serverAt(s.name, from.Member)
-	if source == nil {
-		return ha.LeaderLog{Leader: from.Member, Failed: true}
-	}
-	return ha.LeaderLog{Leader: from.Member, Primary: source.primary, SystemID: source.disk.systemID, History: source.disk.history}
-}
-
-func (s *server) CreateSlot(_ context.Context, name string) error {
-	s.disk.slots = append(s.disk.slots, ha.Slot{Name: name, Restart: s.disk.end})
-	return nil
-}
-
-func (s *server) DropSlot(_ context.Context, name string) error {
-	s.disk.slots = slices.DeleteFunc(s.disk.slots, func(x ha.Slot) bool { return x.Name == name })
-	return nil
-}
-
-func (s *server) AdvanceSlot(_ context.Context, slot ha.AdvanceSlot) error {
-	for i := range s.disk.slots {
-		if s.disk.slots[i].Name == slot.Name {
-			s.disk.slots[i].Restart = slot.To
-		}
-	}
-	return nil
-}
-
-func (s *server) Checkpoint()                                     { s.disk.checkpoint = s.disk.history.Timeline }
-func (s *server) Configure(context.Context, map[string]any) error { return nil }
-func (s *server) MoveAside(context.Context) error {
-	s.disk = disk{}
-	return nil
+	out.Role, out.Received, out.Replayed = ha.Standby, s.disk.end(), s.replayed
+	out.Streaming = s.receiver.connected
 }

@@ -1,223 +1,317 @@
-// Package sim runs a whole cluster on one goroutine under virtual time: the real
-// agents and their decisions against a simulated store, network and PostgreSQL.
-//
-// The servers keep what decisions hang on: timelines, log positions, who streams
-// from whom, what a crash leaves behind. The same calls in the same order give the
-// same story, so a failure is replayed by its seed.
 package sim
 
 import (
-	"context"
-	"fmt"
+	"bytes"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"matriarch/internal/agent"
-	"matriarch/internal/cluster"
-	"matriarch/internal/dcs/memory"
+	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
-// tick is the step of virtual time.
-const tick = 5 * time.Millisecond
+// Settings are what a world is made of. They are drawn by lot from a seed, or said
+// by a story.
+type Settings struct {
+	Hosts    int
+	External bool // etcd's three members are on machines of their own
+	Permit   time.Duration
+	TTL      int // seconds, as loop_wait and retry_timeout
+	LoopWait int
+	Retry    int
+	MaxLag   int64 // bytes
+	RowBytes int64 // of one commit
+	Drift    int64 // the fastest and the slowest clock differ by twice as much; parts per million
+	Latency  float64
+	NoFail   string // a member that must not be promoted
+	Calm     bool   // no lots: messages take the usual, clocks agree
+	Rewind   bool
+	Sync     bool
+	Dense    bool // faults follow on each other, without rest
+	Mutant   Mutant
+}
 
-// World is one cluster and all that surrounds it.
+// World is one cluster and all that surrounds it, under virtual time.
 type World struct {
-	now     time.Time
-	store   *memory.Cluster
-	nodes   []*node
-	systems int // how many times initdb was run
-	dynamic map[string]any
+	engine
+	set      Settings
+	seed     uint64
+	net      *network
+	etcd     *etcd
+	hosts    []*host
+	machines []*machine
+	dynamic  map[string]any
+	permit   time.Duration
+	conns    map[[2]string]int // leader and member to the life of the leader's agent
 
-	row     int
-	acked   map[int]time.Time // rows that a client was told are written
-	faults  []string          // invariants that were broken
-	story   []string
-	logger  *slog.Logger
-	primary string // who ran as primary at the last look
+	rowBytes    wal.LSN
+	replayLag   time.Duration
+	synchronous bool
+	rewind      bool
+	etcdSlow    time.Duration
+	busy        time.Duration // how late timers are
+	waking      bool
+	supervised  bool // agents that end are started again
+
+	branches, systems, promotions, freezes, kills, adoptions, passes int
+
+	faults    int // that were drawn
+	cures     []func()
+	requested bool          // a switchover, in this run
+	longest   time.Duration // the longest permit ever
+	leaps     bool
+	leapt     int
+	afterHeal time.Duration
+	stable    instant // since when no fault has begun or ended
+	unbroken  bool    // no fault is in force that may stop writes (L3)
+	checks
+	teller
 }
 
-// node is one host: an agent and a server.
-type node struct {
-	world  *World
-	name   string
-	server *server
-	agent  *agent.Agent
-	store  *memory.Node
-	alive  bool // the agent runs
-	look   time.Time
-	failed int
-	tags   cluster.Tags
-}
-
-// New makes a world of members that have never run.
-func New(logger *slog.Logger, names ...string) *World {
-	w := &World{now: time.Unix(1_900_000_000, 0).UTC(), acked: map[int]time.Time{}, logger: logger}
-	w.store = memory.New(func() time.Time { return w.now })
-	w.dynamic = map[string]any{"ttl": 30, "loop_wait": 10, "retry_timeout": 10, "maximum_lag_on_failover": 1048576,
-		"postgresql": map[string]any{"use_pg_rewind": true}}
-	for _, name := range names {
-		n := &node{world: w, name: name, tags: cluster.Tags{}}
-		n.server = newServer(w, name)
-		w.nodes = append(w.nodes, n)
+// NewWorld makes machines on which nothing has been started.
+func NewWorld(seed uint64, set Settings) *World {
+	w := &World{set: set, seed: seed, permit: set.Permit, conns: map[[2]string]int{}, rowBytes: wal.LSN(set.RowBytes),
+		rewind: set.Rewind, synchronous: set.Sync, supervised: true, longest: set.Permit, leaps: true}
+	w.reseed(seed, 0)
+	w.checks.begin(w)
+	machines := set.Hosts
+	if set.External {
+		machines += etcdMembers
 	}
+	w.net = newNetwork(&w.engine, machines)
+	w.net.calm = set.Calm
+	for i := range set.Hosts {
+		h := newHost(w, "n"+strconv.Itoa(i+1), i)
+		if !set.Calm {
+			h.clock = clock{booted: w.now - instant(w.upTo(time.Hour)), ppm: w.lot.Int64N(2*set.Drift+1) - set.Drift}
+			if w.chance(2) { // the extremes matter
+				h.clock.ppm = set.Drift * int64(1-2*w.lot.IntN(2))
+			}
+		}
+		if h.name == set.NoFail {
+			h.tags["nofailover"] = true
+		}
+		w.hosts = append(w.hosts, h)
+		w.machines = append(w.machines, &machine{name: h.name, host: h})
+	}
+	w.dynamic = map[string]any{
+		"ttl": set.TTL, "loop_wait": set.LoopWait, "retry_timeout": set.Retry, "maximum_lag_on_failover": int(set.Mutant.lag(set.MaxLag)),
+		"permit": set.Permit.Seconds(), "postgresql": map[string]any{"use_pg_rewind": set.Rewind},
+	}
+	w.etcd = newEtcd(w)
+	first := 0
+	if set.External {
+		for i := range etcdMembers {
+			w.machines = append(w.machines, &machine{name: "e" + strconv.Itoa(i+1)})
+		}
+		first = set.Hosts
+	}
+	for i := range min(etcdMembers, machines) {
+		m := &member{name: w.machines[first+i].name, machine: first + i}
+		m.start()
+		w.etcd.members = append(w.etcd.members, m)
+	}
+	w.etcd.elect()
+	w.after(w.upTo(writeEvery), w.clients)
 	return w
 }
 
-func (w *World) node(name string) *node {
-	for _, n := range w.nodes {
-		if n.name == name {
-			return n
+const etcdMembers = 3
+
+func (w *World) ttl() time.Duration { return time.Duration(w.set.TTL) * time.Second }
+
+// Begin starts every agent. One of them creates the cluster.
+func (w *World) Begin() {
+	for _, h := range w.hosts {
+		h.agent.begin()
+	}
+	if w.supervised {
+		w.after(superviseEvery, w.supervise)
+	}
+}
+
+// superviseEvery is how soon an agent that has ended is started again, at most.
+const superviseEvery = 300 * time.Millisecond
+
+// supervise is the service manager of every machine.
+func (w *World) supervise() {
+	w.after(superviseEvery, w.supervise)
+	for _, h := range w.hosts {
+		if p := h.agent; p.ended && !p.alive && !p.stopping {
+			p.begin()
 		}
 	}
-	panic("no node " + name)
 }
 
-// serverAt is a running server as seen from another node; nil if it cannot be
-// reached.
-func (w *World) serverAt(_, name string) *server {
-	for _, n := range w.nodes {
-		if n.name == name && n.server.running {
-			return n.server
-		}
-	}
-	return nil
-}
-
-// Start starts the node's agent.
-func (w *World) Start(name string) {
-	n := w.node(name)
-	if n.alive {
-		return
-	}
-	n.store = w.store.Node(name)
-	n.agent = agent.New(agent.Config{
-		Me: ha.Me{
-			Name: name, Tags: n.tags, Version: "4.1.4", MayBootstrap: true, UseRewind: true,
-			ConnURL: "postgres://" + name + ":5432/postgres", APIURL: "http://" + name + ":8008/patroni",
-		},
-		Dynamic: w.dynamic, Store: n.store, Server: n.server, Peers: n,
-		Logger: w.logger.With("member", name), Now: func() time.Time { return w.now },
-	})
-	n.alive, n.look, n.failed = true, w.now, 0
-	w.tell("%s: agent started", name)
-}
-
-// Kill ends the node's agent and its server at once, as the loss of the host does.
-func (w *World) Kill(name string) {
-	n := w.node(name)
-	w.tell("%s: lost", name)
-	n.leave()
-	n.server.Kill()
-}
-
-// Crash kills the node's server; the agent sees it die.
-func (w *World) Crash(name string) {
-	w.tell("%s: server crashed", name)
-	w.node(name).server.Kill()
-}
-
-// Stop tells the node's agent to end, as SIGTERM does.
-func (w *World) Stop(name string) {
-	w.tell("%s: agent told to end", name)
-	if n := w.node(name); n.alive {
-		n.agent.Stop()
-		n.look = w.now
-	}
-}
-
-func (n *node) leave() {
-	if n.alive {
-		n.alive = false
-		_ = n.store.Close() // its lease runs on until it ends
-	}
-}
-
-// Run lets time pass.
+// Run lets time pass, until something is broken.
 func (w *World) Run(d time.Duration) {
-	for end := w.now.Add(d); w.now.Before(end); {
-		w.step()
+	end := w.now.add(d)
+	for w.broken == "" && w.step(end) {
+	}
+	if w.broken == "" {
+		w.now = max(w.now, end)
 	}
 }
 
 // RunUntil lets time pass until the condition holds, and reports whether it did
 // within the limit.
 func (w *World) RunUntil(limit time.Duration, holds func() bool) bool {
-	for end := w.now.Add(limit); w.now.Before(end); {
+	end := w.now.add(limit)
+	for w.broken == "" && w.now < end {
 		if holds() {
 			return true
 		}
-		w.step()
+		next := min(w.now.add(50*time.Millisecond), end)
+		for w.broken == "" && w.step(next) {
+		}
+		w.now = max(w.now, next)
 	}
-	return holds()
+	return w.broken == "" && holds()
 }
 
-func (w *World) step() {
-	w.now = w.now.Add(tick)
-	w.store.Expire()
-	for _, n := range w.nodes {
-		n.server.advance()
-		n.server.stream()
+// about is a duration by lot, from three quarters to five quarters.
+func (w *World) about(d time.Duration) time.Duration {
+	if w.set.Calm {
+		return d
 	}
-	w.write()
-	w.check()
-	for _, n := range w.nodes {
-		if n.alive && (n.woken() || !w.now.Before(n.look)) {
-			n.pass()
+	return d*3/4 + w.upTo(d/2)
+}
+
+// late is how late a timer fires on a busy machine.
+func (w *World) late() time.Duration {
+	if w.busy == 0 {
+		return 0
+	}
+	return w.upTo(w.busy)
+}
+
+// freezeTakes is from the guard's decision until no process of the server runs. By
+// lot it comes near to what the permit's margins allow.
+func (w *World) freezeTakes() time.Duration {
+	usual := 3 * time.Millisecond
+	if w.set.Calm {
+		return usual
+	}
+	allowed := 2*marginOf(w.permit) - time.Duration(2*w.set.Drift)*w.permit/million - 2*time.Millisecond
+	if w.chance(2) {
+		return time.Duration(w.set.Latency * float64(allowed))
+	}
+	return w.upTo(usual)
+}
+
+// marginOf is package permit's Margin.
+func marginOf(permit time.Duration) time.Duration { return max(permit/20, 20*time.Millisecond) }
+
+// connected notes a heartbeat connection from a leader to a member.
+func (w *World) connected(leader, member *host) {
+	w.conns[[2]string{leader.name, member.name}] = leader.agent.life
+}
+
+// disconnected ends it, and reports whether there was one.
+func (w *World) disconnected(leader, member *host) bool {
+	key := [2]string{leader.name, member.name}
+	_, there := w.conns[key]
+	delete(w.conns, key)
+	return there
+}
+
+func (w *World) forget(leader *host) {
+	for _, h := range w.hosts {
+		w.disconnected(leader, h)
+	}
+}
+
+// initdb makes a new system.
+func (w *World) initdb() disk {
+	w.systems++
+	w.branches++
+	return disk{
+		present: true, systemID: "700000000000000" + strconv.Itoa(1000+w.systems), checkpoint: 1,
+		history: wal.History{Timeline: 1}, log: []stretch{{branch: w.branches, timeline: 1, end: 0x3000000}},
+	}
+}
+
+// writeEvery is how often clients try to write, on every node.
+const writeEvery = 80 * time.Millisecond
+
+// clients write through every server that takes writes.
+func (w *World) clients() {
+	w.after(writeEvery/2+w.upTo(writeEvery), w.clients)
+	for _, h := range w.hosts {
+		if s := h.server; s.acknowledges() {
+			s.write()
 		}
 	}
 }
 
-func (n *node) woken() bool {
-	select {
-	case <-n.store.Changed():
-		return true
-	case <-n.server.Changed():
-		return true
-	default:
+// written is told of every transaction that was applied.
+func (w *World) written(txn dcs.Txn, before map[string]dcs.Value) {
+	for _, op := range txn.Then {
+		if !comesByItself(op.Key) && (op.Delete || !bytes.Equal(op.Data, before[op.Key].Data)) {
+			w.touched()
+		}
+		switch {
+		case op.Key == dcs.KeyInitialize:
+			w.checkInitialize(op)
+		case op.Key != dcs.KeyLeader:
+		case op.Delete:
+			w.tell("etcd: the leader key is deleted")
+		case !bytes.Equal(op.Data, before[op.Key].Data):
+			w.tell("etcd: leader %s, revision %d", op.Data, w.etcd.revision)
+		}
+	}
+}
+
+// comesByItself reports the keys that are put again and again because positions
+// move. What else changes in them has touched the world already.
+func comesByItself(key string) bool {
+	return key == dcs.KeyStatus || strings.HasPrefix(key, dcs.KeyMembers)
+}
+
+// news is told when a pass of an agent gives another reason than the one before.
+func (w *World) news(h *host, why ha.Reason) {
+	w.tell("%s: %s", h.name, why)
+	w.touched()
+}
+
+// leader is the host that the leader key names; nil: none.
+func (w *World) leader() *host { return w.host(string(w.etcd.values[dcs.KeyLeader].Data)) }
+
+// primary is the host whose server acknowledges commits; nil: none.
+func (w *World) primary() *host {
+	i := slices.IndexFunc(w.hosts, func(h *host) bool { return h.server.acknowledges() })
+	if i < 0 {
+		return nil
+	}
+	return w.hosts[i]
+}
+
+// settled reports that the leader's server takes writes and every other one streams
+// from it, on its timeline (L2).
+func (w *World) settled() bool {
+	leader := w.leader()
+	if leader == nil || !leader.server.acknowledges() || !leader.agent.runs() {
 		return false
 	}
-}
-
-// pass is one pass of the node's agent, as Run of the agent makes it.
-func (n *node) pass() {
-	plan, err := n.agent.Step(context.Background(), n.world.now)
-	switch {
-	case agent.Ended(err):
-		n.world.tell("%s: agent ended: %v", n.name, err)
-		n.leave()
-		return
-	case err != nil:
-		n.failed++
-		n.look = n.world.now.Add(min(50*time.Millisecond<<min(n.failed, 6), 2*time.Second))
-		return
-	}
-	n.failed = 0
-	n.look = n.world.now.Add(plan.LookAgain)
-}
-
-// Ask answers for the other members' agents.
-func (n *node) Ask(_ context.Context, members []cluster.Member) []ha.Peer {
-	var out []ha.Peer
-	for _, m := range members {
-		other := n.world.node(m.Name)
-		p := ha.Peer{Name: m.Name, Silent: !other.alive || !other.server.running}
-		if !p.Silent {
-			p.Primary, p.End = other.server.primary, other.server.disk.point()
-			p.Nofailover, p.Priority = other.tags.Nofailover(), other.tags.FailoverPriority()
+	for _, h := range w.hosts {
+		if h == leader {
+			continue
 		}
-		out = append(out, p)
+		s := h.server
+		if !h.agent.runs() || !s.runs() || !s.receiver.streamsFrom(leader.server) || s.disk.history.Timeline != leader.server.disk.history.Timeline {
+			return false
+		}
 	}
-	return out
+	return true
 }
 
-func (w *World) tell(format string, args ...any) {
-	w.story = append(w.story, fmt.Sprintf("%8.2fs ", w.now.Sub(time.Unix(1_900_000_000, 0)).Seconds())+fmt.Sprintf(format, args...))
-}
-
-// restart is the supervisor: it starts an agent that has ended.
-func (w *World) restart(n *node) {
-	if !n.alive {
-		w.Start(n.name)
+// logger lets the agent's words into the story, when it is told.
+func (w *World) logger(h *host) *slog.Logger {
+	if !w.telling {
+		return quiet
 	}
+	return slog.New(&sayer{w: w, name: h.name})
 }

@@ -48,8 +48,8 @@ type Client struct {
 	http    *http.Client
 }
 
-// New reads the certificates.
-func New(o Options) (*Client, error) {
+// TLS is how members are called over TLS. It reads the certificates.
+func TLS(o Options) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.Insecure}
 	if o.CACert != "" {
 		pool, err := api.LoadCAs(o.CACert)
@@ -64,6 +64,15 @@ func New(o Options) (*Client, error) {
 			return nil, err
 		}
 		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// New reads the certificates.
+func New(o Options) (*Client, error) {
+	config, err := TLS(o)
+	if err != nil {
+		return nil, err
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "Matriarch"

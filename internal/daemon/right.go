@@ -1,0 +1,180 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"matriarch/internal/agent"
+	"matriarch/internal/api/client"
+	"matriarch/internal/boottime"
+	"matriarch/internal/config"
+	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
+	"matriarch/internal/permit"
+	"matriarch/internal/permit/wire"
+	"matriarch/internal/store"
+)
+
+// right is this node's right to write: package permit's runner, joined to the store,
+// to the guard, and to the other members over kept connections.
+type right struct {
+	runner   *permit.Runner
+	links    *wire.Links
+	receiver *wire.Receiver
+	keeper   *keeper
+	clock    boottime.Clock
+
+	mu       sync.Mutex
+	upstream string           // from which the server had a stream in the last pass
+	ended    boottime.Instant // when the permit was seen to be over; 0: it is not
+}
+
+// findTimeout bounds the first talk with the guard.
+const findTimeout = 15 * time.Second
+
+// newRight finds what an earlier life has left with the guard, and goes on there.
+func newRight(ctx context.Context, local *config.Config, e config.Effective, length time.Duration, st dcs.Store, k *keeper,
+	clock boottime.Clock, log *slog.Logger) (*right, error) {
+	r := &right{keeper: k, clock: clock}
+	options, err := wireOptions(local)
+	if err != nil {
+		return nil, err
+	}
+	r.links = wire.NewLinks(options, wire.Handlers{
+		Acked:  func(a permit.Ack) { r.runner.Acked(a) },
+		Closed: func(string) {}, // a member that is gone is silent, and that counts by itself
+	}, log)
+	r.runner = permit.NewRunner(permit.RunnerOptions{
+		Me: local.Name, Length: length, TTL: e.TTL, Store: st, Sender: r.links, Guard: guardOf{k},
+		Now: boottime.Now, Instant: clock.Instant, Log: log,
+	})
+	r.receiver = wire.NewReceiver(wire.ReceiverOptions{
+		Cluster: options.Cluster, Member: local.Name, Answer: r.runner.Heartbeat, Lost: r.runner.Lost, Log: log,
+	})
+	find, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	left, err := k.Find(find)
+	switch {
+	case err != nil:
+		k.without(err)
+	case left.Leading && left.Server != 0 && left.Armed:
+		log.Info("the guard has the server and the lead of an earlier life", "term", left.Kept.Term, "server", left.Server)
+		r.runner.Adopt(left.Kept, left.Deadline)
+	}
+	return r, nil
+}
+
+// wireOptions are how the other members are called, as for all else.
+func wireOptions(c *config.Config) (wire.Options, error) {
+	o := clientOptions(c)
+	tls, err := client.TLS(o)
+	if err != nil {
+		return wire.Options{}, err
+	}
+	return wire.Options{Cluster: store.Prefix(c.Namespace, c.Scope), Username: o.Username, Password: o.Password, TLS: tls, UserAgent: o.UserAgent}, nil
+}
+
+// Run keeps the heartbeats going until ctx ends, and closes the connections.
+func (r *right) Run(ctx context.Context) {
+	_ = r.runner.Run(ctx) // its only error is that of ctx
+	r.links.Close()
+	r.receiver.Close()
+}
+
+// reload takes over how the members are called.
+func (r *right) reload(c *config.Config) error {
+	options, err := wireOptions(c)
+	if err != nil {
+		return fmt.Errorf("reload the heartbeat connections: %w", err)
+	}
+	r.links.SetOptions(options)
+	return nil
+}
+
+// guardOf is the guard, as the runner calls it. Neither call waits for more than the
+// guard's own short deadline.
+type guardOf struct{ *keeper }
+
+func (g guardOf) Keep(_ context.Context, k permit.Kept, leading bool) error {
+	return g.keeper.Keep(k, leading)
+}
+
+func (g guardOf) Deadline(_ context.Context, until boottime.Instant) error {
+	g.keeper.Deadline(until)
+	return nil
+}
+
+// What follows is agent.Right.
+
+func (r *right) See()                     { r.runner.See() }
+func (r *right) Stand()                   { r.runner.Stand() }
+func (r *right) Release(also []dcs.Op)    { r.runner.Release(also) }
+func (r *right) Passed()                  { r.runner.Passed() }
+func (r *right) Changed() <-chan struct{} { return r.runner.Changed() }
+
+// State tells how things stand, in durations from now.
+func (r *right) State(time.Time) ha.Right {
+	s, now := r.runner.State(), boottime.Now()
+	out := ha.Right{
+		Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing,
+		Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue,
+		Guarded: r.keeper.guarded(),
+	}
+	if !s.Electorate.Released {
+		out.Electorate = s.Electorate.Members
+	}
+	switch {
+	case s.Free:
+		out.FreeIn, out.FreeFor = 0, now.Sub(s.FreeAt)
+	case s.FreeAt > now:
+		out.FreeIn = s.FreeAt.Sub(now)
+	}
+	out.Left, out.Over = r.left(s, now)
+	return out
+}
+
+// left is what is left of the permit, and for how long it has been over.
+func (r *right) left(s permit.State, now boottime.Instant) (left, over time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case s.Permit > now:
+		r.ended = 0
+		return s.Permit.Sub(now), 0
+	case s.Permit != 0:
+		r.ended = s.Permit
+	case r.ended == 0:
+		return 0, 0 // there was none
+	}
+	return 0, max(now.Sub(r.ended), 1)
+}
+
+// Know passes on what a pass knows.
+func (r *right) Know(k agent.Knowledge) {
+	r.runner.SetLength(k.Permit)
+	r.runner.SetTTL(k.TTL)
+	r.runner.Want(k.Members)
+	r.runner.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
+	r.mu.Lock()
+	lost := r.upstream
+	r.upstream = k.Upstream
+	r.mu.Unlock()
+	if lost != "" && k.Upstream == "" {
+		r.runner.Lost(lost)
+	}
+}
+
+// until is the instant up to which this node is the leader by its own clock; zero if
+// it is not.
+func (r *right) until() time.Time {
+	s := r.runner.State()
+	if !s.Leading || s.Permit == 0 {
+		return time.Time{}
+	}
+	return r.clock.Now().Add(s.Permit.Sub(boottime.Now()))
+}
+
+var _ agent.Right = (*right)(nil)

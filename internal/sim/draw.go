@@ -1,0 +1,33 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Draw makes the settings of a seed's world: mostly what a DBA would choose, and
+// every now and then the edges of what is allowed.
+func Draw(seed uint64) Settings {
+	lot := rand.New(rand.NewPCG(seed, 1<<32))
+	pick := func(d ...time.Duration) time.Duration { return d[lot.IntN(len(d))] }
+	s := Settings{
+		Hosts:    []int{2, 3, 3, 3, 3, 3, 4, 5}[lot.IntN(8)],
+		External: lot.IntN(3) == 0,
+		Permit:   pick(300*time.Millisecond, 500*time.Millisecond, time.Second, time.Second, time.Second, 2*time.Second),
+		TTL:      30, LoopWait: 10, Retry: 10,
+		MaxLag: 1048576, RowBytes: 200, Drift: 1000, Latency: 0.9, Rewind: lot.IntN(4) > 0,
+	}
+	if lot.IntN(3) == 0 { // Patroni's fastest
+		s.TTL, s.LoopWait, s.Retry = 20, 1, 3
+	}
+	if s.Hosts == 2 { // two members of etcd would have no majority without one
+		s.External = true
+	}
+	if lot.IntN(4) == 0 {
+		s.NoFail = "n" + string(rune('1'+lot.IntN(s.Hosts)))
+	}
+	if lot.IntN(4) == 0 {
+		s.MaxLag = 20000
+	}
+	return s
+}

@@ -1,0 +1,231 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"matriarch/internal/agent"
+	"matriarch/internal/boottime"
+	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
+	"matriarch/internal/permit"
+)
+
+// right drives the real permit.Driver: its hands are the simulated store, guard and
+// network, its clock the host's.
+type right struct {
+	p      *agentProcess
+	driver *permit.Driver
+	alarm  instant // when the driver is ticked next
+	turn   int
+	known  agent.Knowledge
+	inside int // the depth of calls into the driver
+}
+
+func newRight(p *agentProcess) *right { return &right{p: p} }
+
+// begin makes the driver, and adopts what an earlier life has left with the guard.
+func (r *right) begin() {
+	h, now := r.p.h, r.p.h.instant()
+	options := permit.Options{Me: h.name, Length: r.p.w.permit, TTL: r.p.w.ttl(), Hands: driverHands{r}}
+	if m := r.p.w.set.Mutant; m.omits != nil {
+		r.driver = m.omits.NewDriver(options, now)
+	} else {
+		r.driver = permit.NewDriver(options, now)
+	}
+	r.call(func(boottime.Instant) {
+		if g := h.guard; g.alive && g.stopped == 0 && g.has && h.server.alive {
+			r.p.w.tell("%s: adopts term %d", h.name, g.kept.Term)
+			r.p.w.adoptions++
+			r.driver.Adopt(g.kept, g.deadline, now)
+		}
+	})
+}
+
+// call makes a call of the driver, and sets the alarm to what it wants then.
+func (r *right) call(do func(now boottime.Instant)) {
+	now := r.p.h.instant()
+	r.inside++
+	do(now)
+	r.inside--
+	if r.inside > 0 {
+		return
+	}
+	r.setAlarm(r.driver.Tick(now))
+}
+
+func (r *right) setAlarm(at boottime.Instant) {
+	when := r.p.h.clock.real(at)
+	if r.alarm != 0 && r.alarm <= when && r.alarm > r.p.w.now {
+		return // an earlier one will ask again
+	}
+	r.alarm = when
+	r.turn++
+	turn, life := r.turn, r.p.life
+	r.p.w.when(when.add(r.p.w.late()), func() {
+		r.p.do(life, func() {
+			if turn == r.turn {
+				r.alarm = 0
+				r.call(func(boottime.Instant) {})
+			}
+		})
+	})
+}
+
+// later makes a call of the driver when the present one is over, if this life of the
+// agent lasts.
+func (r *right) later(after time.Duration, do func(now boottime.Instant)) {
+	life := r.p.life
+	r.p.w.after(after, func() { r.p.do(life, func() { r.call(do) }) })
+}
+
+// The driver's hands.
+
+// Send carries a heartbeat, and brings the answer back.
+func (r *right) Send(name string, hb permit.Heartbeat) {
+	w, h, other := r.p.w, r.p.h, r.p.w.host(name)
+	if other == nil {
+		return
+	}
+	life := r.p.life
+	w.net.send(h.machine, other.machine, func() {
+		o := other.agent
+		if !o.alive {
+			return
+		}
+		o.do(o.life, func() {
+			w.connected(h, other)
+			var ack permit.Ack
+			o.right.call(func(now boottime.Instant) { ack = o.right.driver.Heartbeat(hb, now) })
+			w.net.send(other.machine, h.machine, func() {
+				r.p.do(life, func() { r.call(func(now boottime.Instant) { r.driver.Acked(ack, now) }) })
+			})
+		})
+	})
+}
+
+// commitLimit bounds one transaction, as the Runner does.
+func (r *right) commitLimit() time.Duration { return min(r.p.w.permit/2, time.Second) }
+
+// Commit sends a transaction, and tells the answer.
+func (r *right) Commit(t permit.Write) {
+	r.p.store.commit(t.Txn, r.commitLimit(), func(revision int64, err error) {
+		r.later(0, func(now boottime.Instant) { r.driver.Answered(t.ID, permit.AnswerOf(err), revision, now) })
+	})
+}
+
+// Read reads the store.
+func (r *right) Read() {
+	r.p.store.read(r.commitLimit(), func(s dcs.Snapshot, err error) {
+		r.later(0, func(now boottime.Instant) {
+			if err != nil {
+				r.driver.ReadFailed(now)
+				return
+			}
+			r.driver.Learned(permit.Look(s), now)
+		})
+	})
+}
+
+// Keep stores a record with the guard.
+func (r *right) Keep(k permit.Kept, leading bool) error { return r.p.hold.keep(k, leading) }
+
+// Deadline tells the guard.
+func (r *right) Deadline(until boottime.Instant) {
+	r.p.hold.deadline(until)
+}
+
+// driverHands are a right as its driver sees it.
+type driverHands struct{ *right }
+
+// Changed wakes the agent.
+func (d driverHands) Changed() { d.p.wake() }
+
+// Changed is not used here: the world wakes the agent itself.
+func (r *right) Changed() <-chan struct{} { return nil }
+
+// closed tells the members that were spoken to that the connections are gone, unless
+// the machine is as well.
+func (r *right) closed() {
+	w, h := r.p.w, r.p.h
+	r.turn++
+	if !w.machineRuns(h.machine) {
+		w.forget(h)
+		return
+	}
+	for _, other := range w.hosts {
+		if w.disconnected(h, other) {
+			o, life := other.agent, other.agent.life
+			w.net.send(h.machine, other.machine, func() { o.do(life, func() { o.right.lost(h.name) }) })
+		}
+	}
+}
+
+// lost is evidence that a leader is gone.
+func (r *right) lost(leader string) {
+	r.call(func(now boottime.Instant) { r.driver.Lost(leader, now) })
+}
+
+// What the agent sees of it (agent.Right).
+
+// See makes the driver look at the mirror.
+func (r *right) See() {
+	c := r.p.store
+	snapshot, current := c.Mirror()
+	lease := c.Lease()
+	end := boottime.Instant(0)
+	if lease.ID != 0 {
+		end = instantOf(lease.Deadline())
+	}
+	r.call(func(now boottime.Instant) {
+		r.driver.See(permit.SightOf(r.p.h.name, snapshot, current, lease.ID, end), now)
+	})
+}
+
+// State is how things stand, in the decisions' words.
+func (r *right) State(now time.Time) ha.Right {
+	at := instantOf(now)
+	s := r.driver.State(at)
+	out := ha.Right{Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing, Free: s.Free, FreeIn: ha.Idle,
+		Overdue: s.Overdue, Guarded: r.p.h.guard.alive}
+	if s.Permit > at {
+		out.Left = s.Permit.Sub(at)
+	} else if s.Permit > 0 {
+		out.Over = at.Sub(s.Permit)
+	}
+	if s.FreeAt != 0 {
+		out.FreeIn = max(0, s.FreeAt.Sub(at))
+		if s.Free {
+			out.FreeFor = at.Sub(s.FreeAt)
+		}
+	}
+	return out
+}
+
+// Know passes on what a pass knows.
+func (r *right) Know(k agent.Knowledge) {
+	if k.Permit == r.known.Permit && k.TTL == r.known.TTL && k.Position == r.known.Position && slices.Equal(k.Members, r.known.Members) {
+		return
+	}
+	r.known = k
+	r.call(func(now boottime.Instant) {
+		r.driver.SetLength(k.Permit)
+		r.driver.SetTTL(k.TTL)
+		r.driver.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
+		r.driver.Want(k.Members, now)
+	})
+}
+
+// Stand takes the lead, Release gives it up.
+func (r *right) Stand() { r.call(r.driver.Stand) }
+
+func (r *right) Release(also []dcs.Op) {
+	r.call(func(now boottime.Instant) { r.driver.Release(also, now) })
+}
+
+// Passed says that a pass is over.
+func (r *right) Passed() {
+	if r.p.alive {
+		r.call(r.driver.Passed)
+	}
+}
