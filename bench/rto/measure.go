@@ -140,4 +140,3 @@ func number(ms *float64) any {
 	}
 	return *ms
 }
-

@@ -81,12 +81,13 @@ writes have gone on for 3 s and the old primary streams again.
 - *Connection set-up.* Authentication and preparing take longer than a promotion. The
   connections to the standbys are there before they are needed.
 - *Want of processor time.* The client runs under a realtime policy (SCHED_RR), all that
-  is measured under the normal one, and it watches itself: a timer of 5 ms tells how late
-  it gets to run. A run in which it was late by more than 20 ms, and by more than a
-  hundredth of the outage, within 0.2 s of either end of the outage is thrown away and
-  measured again. So is one in which other programs of the machine used more than a share
-  of its processors (-others, a quarter) within 0.5 s of either end, and none begins
-  before they have used less than half of that for 2 s.
+  is measured under the normal one, in a cgroup whose cpu.shares give it precedence over
+  the rest of the machine (with cgroup v1). The client watches itself: a timer of 5 ms
+  tells how late it gets to run. A run in which it was late by more than 20 ms, and by
+  more than a hundredth of the outage, within 0.2 s of either end of the outage is thrown
+  away and measured again. So is one in which other programs of the machine used more than
+  a share of its processors (-others, a quarter) within 0.5 s of either end, and none
+  begins before they have used less than half of that for 2 s.
 - *Its own load.* Some 300 short statements per second, of which the standbys refuse
   200; their refusals are not written to the server's log. No other load runs.
 - *Addresses.* A node keeps its hardware address over every boot, so that nobody

@@ -83,6 +83,11 @@ func (f *first) furnish() error {
 			return fmt.Errorf("set limit %d: %w", resource, err)
 		}
 	}
+	if f.options.Shares != "" {
+		if err := enterGroup(f.options.Shares); err != nil {
+			return err
+		}
+	}
 	if f.options.Group == "" {
 		return nil
 	}

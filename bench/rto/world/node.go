@@ -62,7 +62,7 @@ func (n *Node) Boot(ctx context.Context, uid, gid int) error {
 	if n.up != nil {
 		return fmt.Errorf("boot %s: it is on", n.Name)
 	}
-	options := nodeOptions{UID: uid, GID: gid}
+	options := nodeOptions{UID: uid, GID: gid, Shares: os.Getenv(sharesVariable)}
 	if n.world.Group != "" {
 		group, err := os.MkdirTemp(n.world.Group, n.Name+"-") // anew: what the last boot left in its own is not ours
 		if err != nil {

@@ -34,8 +34,9 @@ type reply struct {
 	Ended string // the name of a service that has ended
 }
 
-// NodeOptions go to a node's first process as its one argument.
+// nodeOptions go to a node's first process as its one argument.
 type nodeOptions struct {
 	UID, GID int
-	Group    string
+	Group    string // a cgroup of version 2 for this node alone
+	Shares   string // one of version 1, for all nodes
 }

@@ -32,6 +32,7 @@ const (
 	roleVariable   = "RTO_ROLE"
 	dirVariable    = "RTO_DIR"
 	cgroupVariable = "RTO_CGROUP"
+	sharesVariable = "RTO_SHARES"
 
 	roleInside = "inside"
 	roleNode   = "node"
@@ -74,11 +75,13 @@ func Enter(keep bool) (int, error) {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return 1, err
 	}
-	group := makeGroup()
-	code, err := enter(dir, group)
+	group, shares := makeGroup(), makeShares()
+	code, err := enter(dir, group, shares)
 	var left []error
-	if group != "" {
-		left = append(left, removeGroup(group))
+	for _, g := range []string{group, shares} {
+		if g != "" {
+			left = append(left, removeGroup(g))
+		}
 	}
 	if keep {
 		fmt.Fprintln(os.Stderr, "kept:", dir)
@@ -88,7 +91,7 @@ func Enter(keep bool) (int, error) {
 	return code, errors.Join(append(left, err)...)
 }
 
-func enter(dir, group string) (int, error) {
+func enter(dir, group, shares string) (int, error) {
 	// The parent-death signal comes when the thread that started the child ends.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -97,7 +100,7 @@ func enter(dir, group string) (int, error) {
 	defer signal.Stop(signals)
 
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+roleInside, dirVariable+"="+dir, cgroupVariable+"="+group)
+	cmd.Env = append(os.Environ(), roleVariable+"="+roleInside, dirVariable+"="+dir, cgroupVariable+"="+group, sharesVariable+"="+shares)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
