@@ -14,6 +14,7 @@ package dcs
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"matriarch/internal/cluster"
@@ -59,10 +60,33 @@ type Value struct {
 type Snapshot struct {
 	Revision int64
 	Values   map[string]Value
+	read     *reading
 }
 
-// View reads the snapshot as the cluster that it describes.
+// reading is a View that is made when it is first asked for.
+type reading struct {
+	once sync.Once
+	view cluster.View
+}
+
+// Shared is the snapshot with one View for all who hold it. Several parts of an agent
+// ask in every pass, and to read the same text again is most of what a quiet pass
+// costs.
+func (s Snapshot) Shared() Snapshot {
+	s.read = new(reading)
+	return s
+}
+
+// View reads the snapshot as the cluster that it describes. It is not to be changed.
 func (s Snapshot) View() cluster.View {
+	if s.read == nil {
+		return s.parse()
+	}
+	s.read.once.Do(func() { s.read.view = s.parse() })
+	return s.read.view
+}
+
+func (s Snapshot) parse() cluster.View {
 	entries := make(map[string]cluster.Entry, len(s.Values))
 	for key, v := range s.Values {
 		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}

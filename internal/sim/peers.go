@@ -45,6 +45,9 @@ func (x peers) Ask(ctx context.Context, members []cluster.Member) []ha.Peer {
 			w.after(0, func() { x.p.do(life, done) })
 		}
 	})
+	if w.telling && w.words {
+		w.tell("%s: asked, and was answered %+v", h.name, out)
+	}
 	return w.mutatePeers(h, append([]ha.Peer(nil), out...))
 }
 

@@ -13,6 +13,7 @@ var (
 	seedCount = flag.Int("seeds", 20, "how many seeds")
 	hoursEach = flag.Float64("hours", 1, "the hours that each seed's cluster lives")
 	tellAll   = flag.Bool("tell", false, "tell the whole story of the first seed")
+	wordsAll  = flag.Bool("words", false, "the agents' own words as well")
 	denseRun  = flag.Bool("dense", false, "faults follow on each other")
 	storyLen  = flag.Int("lines", 60, "how many lines of a story")
 )
@@ -45,7 +46,7 @@ func TestSeeds(t *testing.T) {
 		if r.Broken != "" || *tellAll {
 			if !*tellAll {
 				w = NewWorld(seed, set)
-				w.telling = true
+				w.telling, w.words = true, *wordsAll
 				w.Simulate(*hoursEach)
 			}
 			fmt.Printf("seed %d %+v: %s\n%s\n", seed, w.set, r.Broken, w.Story(*storyLen))
