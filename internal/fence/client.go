@@ -228,28 +228,56 @@ func (g *Guard) send(m guard.Message, files ...*os.File) error {
 	}
 	g.sending.Lock()
 	defer g.sending.Unlock()
-	if err := g.conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
-		return errors.Join(ErrGone, err)
+	n, err := g.sendNow(line, rights)
+	if err == nil && n < len(line) {
+		n, err = g.sendRest(line, n, rights)
 	}
-	n, oob, err := 0, 0, error(nil)
-	if rights != nil {
-		n, oob, err = g.conn.WriteMsgUnix(line, rights, nil)
+	if err != nil && n > 0 {
+		g.conn.Close()
+	}
+	return err
+}
+
+// sendNow sends what the socket takes without waiting: as a rule all. No deadline is
+// set for it, since one can pass before anything was tried, on a machine that lets us
+// wait for a processor.
+func (g *Guard) sendNow(line, rights []byte) (n int, err error) {
+	raw, err := g.conn.SyscallConn()
+	if err != nil {
+		return 0, errors.Join(ErrGone, err)
+	}
+	var failure error
+	err = raw.Write(func(fd uintptr) bool {
+		for {
+			n, failure = unix.SendmsgN(int(fd), line, rights, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+			if !errors.Is(failure, unix.EINTR) {
+				return true
+			}
+		}
+	})
+	if errors.Is(failure, unix.EAGAIN) {
+		return 0, err
+	}
+	return max(n, 0), errors.Join(err, failure)
+}
+
+// sendRest waits until the socket takes the rest of a line of which n bytes are gone.
+func (g *Guard) sendRest(line []byte, n int, rights []byte) (int, error) {
+	if err := g.conn.SetWriteDeadline(time.Now().Add(sendTimeout)); err != nil {
+		return n, errors.Join(ErrGone, err)
+	}
+	defer g.conn.SetWriteDeadline(time.Time{}) // sendNow knows none
+	if n == 0 && rights != nil {
+		sent, oob, err := g.conn.WriteMsgUnix(line, rights, nil)
 		if err == nil && oob < len(rights) {
 			err = errors.New("the descriptors were not sent")
 		}
-	}
-	if err == nil && n < len(line) {
-		var more int
-		more, err = g.conn.Write(line[n:])
-		n += more
-	}
-	if err != nil {
-		if n > 0 {
-			g.conn.Close()
+		if n = sent; err != nil {
+			return n, err
 		}
-		return err
 	}
-	return nil
+	more, err := g.conn.Write(line[n:])
+	return n + more, err
 }
 
 // Extend moves the deadline on. It does not wait for an answer: it is for the

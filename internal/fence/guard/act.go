@@ -64,10 +64,12 @@ func (g *guard) freezeServer(why Reason) bool {
 	g.push(Message{Verb: "frozen"}.WithInt("at", int64(boottime.Now())).With("why", string(why)).
 		WithInt("late", int64(g.past.lateness)).WithInt("took", int64(g.past.lastTook)))
 	g.answer("freeze", nil)
+	g.server.freeze.calm()
 	return true
 }
 
 func (g *guard) thawServer() bool {
+	g.server.freeze.calm()
 	err := g.server.freeze.thaw()
 	g.judge("thaw the server", err)
 	if err != nil {
@@ -147,6 +149,7 @@ func (g *guard) finishOff() bool {
 // gone forgets the server and tells the agent.
 func (g *guard) gone() {
 	s := g.server
+	s.freeze.calm()
 	if g.standing != Running {
 		g.past.frozen += boottime.Now().Sub(g.stopped)
 	}

@@ -18,6 +18,7 @@ type cgroup struct {
 	asked  bool // 1 was written to cgroup.freeze
 	hasEnd bool // cgroup.kill is there: Linux 5.14
 	spent  bool // cgroup.kill was used
+	hurry  hurry
 	buffer [4096]byte
 }
 
@@ -116,7 +117,18 @@ func (c *cgroup) freeze() (bool, error) {
 		}
 		c.asked = true
 	}
+	done, err := c.says("frozen 1")
+	if err != nil || done {
+		return done, err
+	}
+	c.hurry.up(c.members())
 	return c.says("frozen 1")
+}
+
+func (c *cgroup) calm() {
+	if len(c.hurry.raised) > 0 {
+		c.hurry.down(c.members())
+	}
 }
 
 func (c *cgroup) thaw() error {

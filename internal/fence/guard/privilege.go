@@ -4,7 +4,6 @@ import (
 	"os"
 	"strconv"
 	"syscall"
-	"unsafe"
 )
 
 // standingOrders is what the kernel has granted the guard, so that a machine in
@@ -15,6 +14,7 @@ type standingOrders struct {
 	oom      bool   // it has taken the score that is never killed for memory
 	spared   bool   // it is not killed for memory, or after nearly all others
 	priority string // realtime, nice or normal
+	level    int32  // of realtime: 2, above those that hurry, or 1
 
 	oomBefore  string
 	niceBefore int
@@ -120,9 +120,11 @@ func dropProgram() {
 // of them may hold what the one that freezes waits for.
 func (o *standingOrders) raise() {
 	threads := threads()
-	if setScheduler(threads, roundRobin, 1) {
-		o.priority = "realtime"
-		return
+	for o.level = hurryPriority + 1; o.level > 0; o.level-- {
+		if setScheduler(threads, roundRobin, o.level) {
+			o.priority = "realtime"
+			return
+		}
 	}
 	if setNice(threads, -20) {
 		o.priority = "nice"
@@ -149,7 +151,7 @@ func (o *standingOrders) likeBefore() (again func()) {
 		}
 		switch o.priority {
 		case "realtime":
-			setScheduler(self, roundRobin, 1) // the nice value counts no more
+			setScheduler(self, roundRobin, o.level) // the nice value counts no more
 		case "nice":
 			setNice(self, -20)
 		case "normal":
@@ -159,16 +161,6 @@ func (o *standingOrders) likeBefore() (again func()) {
 }
 
 const roundRobin = 2 // SCHED_RR, linux/sched.h
-
-func setScheduler(threads []int, policy, priority int32) bool {
-	for _, tid := range threads {
-		_, _, errno := syscall.RawSyscall(syscall.SYS_SCHED_SETSCHEDULER, uintptr(tid), uintptr(policy), uintptr(unsafe.Pointer(&priority)))
-		if errno != 0 && errno != syscall.ESRCH {
-			return false
-		}
-	}
-	return true
-}
 
 func setNice(threads []int, nice int) bool {
 	for _, tid := range threads {
