@@ -464,3 +464,19 @@ func TestTheLeaderKeyIsMovedToTheLeaseOfNow(t *testing.T) {
 		t.Errorf("term %d, revision %d, %d writes, kept %+v", term, h.revision, len(h.writes)-before, h.kept)
 	}
 }
+
+func TestBeforeATakeoverIsSentWhatIsKeptOfAnEarlierTermIsRemoved(t *testing.T) {
+	h := drive(t, nil).underA()
+	h.kept = &Kept{Term: 3} // of an earlier life that was not adopted
+	h.keepFails = errors.New("no guard")
+	h.after(1100 * time.Millisecond)
+	h.Stand(h.now)
+	if len(h.writes) > 0 {
+		t.Fatal("sent with the record in place")
+	}
+	h.keepFails = nil
+	h.after(100 * time.Millisecond)
+	if len(h.writes) != 1 || h.kept != nil {
+		t.Errorf("%d takeovers, kept %+v", len(h.writes), h.kept)
+	}
+}

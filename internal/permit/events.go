@@ -83,10 +83,7 @@ func (d *Driver) ReadFailed(now boottime.Instant) {
 func (d *Driver) Position(p Position) { d.here = p }
 
 // Want says who should be in the electorate while this node leads.
-func (d *Driver) Want(members []string, now boottime.Instant) {
-	d.node.Want(members)
-	d.step(now)
-}
+func (d *Driver) Want(members []string) { d.node.Want(members) }
 
 // SetLength changes the permit's length on a running cluster.
 func (d *Driver) SetLength(length time.Duration) { d.node.SetLength(length) }

@@ -197,7 +197,7 @@ func (r *Runner) Release(also []dcs.Op) (ok bool) {
 
 // Want says who should be in the electorate.
 func (r *Runner) Want(members []string) {
-	r.step(func(d *Driver, now boottime.Instant) { d.Want(members, now) })
+	r.step(func(d *Driver, _ boottime.Instant) { d.Want(members) })
 }
 
 // Position is what heartbeats and acknowledgements say of this server.
