@@ -10,7 +10,7 @@ import (
 )
 
 // TestNobodyWritesWithoutAnAgent lets the agent of the primary die, and hang. Its
-// server runs on and takes writes as long as the lease can last, and not one more
+// server runs on and takes writes as long as its permit lasts, and not one more
 // once another member can lead (S1).
 func TestNobodyWritesWithoutAnAgent(t *testing.T) {
 	c := lab.New(t, 3, lab.StartEtcd(t, 1))
@@ -63,7 +63,7 @@ func orphaned(t *testing.T, c *lab.Cluster, old *lab.Node, away func()) {
 	t.Logf("the old primary took its last write %v after it lost its agent, %s its first %v after",
 		milliseconds(end.Sub(began)), successor.Name, milliseconds(first.Sub(began)))
 	if end.IsZero() {
-		t.Error("the old primary took no write at all: the lease holds without its agent")
+		t.Error("the old primary took no write at all: the permit lasts without its agent")
 	}
 	if !end.Before(first) {
 		t.Errorf("S1: %s acknowledged a commit at %v, %s had done so at %v", old.Name, end, successor.Name, first)
