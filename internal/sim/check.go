@@ -14,19 +14,19 @@ type checks struct {
 	w      *World
 	broken string // the first that was, in words
 
-	primaryNow *host // who acknowledges
-	since      instant
-	outageFrom instant // since when nobody does
-	worst      time.Duration
-	systemID   string
-	acked      map[int]wal.LSN // by branch: up to where commits were acknowledged
-	lastAck    instant
-	lost       wal.LSN // bytes that were acknowledged and not shipped (asynchronous)
-	newest     *server // whom the last promotion made primary
-	line       disk    // the log of the newest primary at its promotion, and what it wrote since
-	failovers  int
-	commits    int
-	disturbed  instant // the last change of anything that matters
+	primaryNow     *host // who acknowledges
+	since          instant
+	outageFrom     instant // since when nobody does
+	worst          time.Duration
+	systemID       string
+	acked          map[int]wal.LSN // by branch: up to where commits were acknowledged
+	lastAck        instant
+	lost           wal.LSN // bytes that were acknowledged and not shipped (asynchronous)
+	newest         *server // whom the last promotion made primary
+	newestTimeline wal.Timeline
+	failovers      int
+	commits        int
+	disturbed      instant // the last change of anything that matters
 }
 
 func (c *checks) begin(w *World) {
@@ -101,12 +101,15 @@ func (w *World) checkBest(s *server) {
 			continue
 		}
 		newer := o.disk.history.Timeline > s.disk.history.Timeline
-		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && w.now.sub(w.outageFrom) < w.longest+700*time.Millisecond
+		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && s.h.agent.right.stoodFor < holdBack
 		if newer || ahead {
 			w.violation("S6: %s is promoted at %v though %s at %v was there to be asked", s.h.name, s.disk.point(), h.name, o.disk.point())
 		}
 	}
 }
+
+// holdBack is for how long a candidate lets a better one go before, at the least.
+const holdBack = 900 * time.Millisecond
 
 // mayBeAsked reports that a host's standby can be a candidate, and answers.
 func (w *World) mayBeAsked(from, h *host) bool {

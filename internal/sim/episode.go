@@ -143,7 +143,7 @@ func (w *World) episode() {
 	if w.set.Dense {
 		between, after = 2*w.permit, 4*w.permit
 	}
-	calm := w.settled()
+	calm := w.settled() && w.stableFor() > calmFor && w.now.sub(w.disturbed) > calmFor
 	for range n {
 		f := w.drawFault()
 		if n == 1 && calm {
@@ -161,6 +161,9 @@ func (w *World) episode() {
 	}
 	w.unbroken = false
 }
+
+// calmFor is how long nothing has happened before a fault that is judged by itself.
+const calmFor = 3 * time.Second
 
 // single is what a single fault of a settled cluster may not do.
 func (w *World) single(f fault) {

@@ -152,7 +152,6 @@ func (r *receiver) lost() {
 	up := r.from
 	r.drop()
 	r.s.w.tell("%s: the stream from %s has ended", r.s.h.name, up.h.name)
-	r.s.h.agent.streamLost(up.h.name)
 	r.s.changed()
 	r.connectSoon(retryStream)
 }

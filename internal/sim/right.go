@@ -20,6 +20,12 @@ type right struct {
 	turn   int
 	known  agent.Knowledge
 	inside int // the depth of calls into the driver
+	seen   bool
+	sight  permit.Sight // of the content as seen last
+	ended  boottime.Instant
+
+	freeFor  time.Duration // as told last
+	stoodFor time.Duration // when the lead was asked for last
 }
 
 func newRight(p *agentProcess) *right { return &right{p: p} }
@@ -34,7 +40,7 @@ func (r *right) begin() {
 		r.driver = permit.NewDriver(options, now)
 	}
 	r.call(func(boottime.Instant) {
-		if g := h.guard; g.alive && g.stopped == 0 && g.has && h.server.alive {
+		if g := h.guard; g.alive && g.stopped == 0 && g.has && h.server.alive && g.armed {
 			r.p.w.tell("%s: adopts term %d", h.name, g.kept.Term)
 			r.p.w.adoptions++
 			r.driver.Adopt(g.kept, g.deadline, now)
@@ -104,24 +110,30 @@ func (r *right) Send(name string, hb permit.Heartbeat) {
 	})
 }
 
-// commitLimit bounds one transaction, as the Runner does.
-func (r *right) commitLimit() time.Duration { return min(r.p.w.permit/2, time.Second) }
+// commitLimit bounds one transaction, readLimit one read, as the Runner does.
+func (r *right) commitLimit() time.Duration { return min(r.p.w.permit/2, readLimit) }
 
-// Commit sends a transaction, and tells the answer.
+const readLimit = time.Second
+
+// Commit sends a transaction, and tells the answer, which is in the mirror already.
 func (r *right) Commit(t permit.Write) {
 	r.p.store.commit(t.Txn, r.commitLimit(), func(revision int64, err error) {
-		r.later(0, func(now boottime.Instant) { r.driver.Answered(t.ID, permit.AnswerOf(err), revision, now) })
+		r.later(0, func(now boottime.Instant) {
+			r.driver.Answered(t.ID, permit.AnswerOf(err), revision, now)
+			r.driver.See(r.look(), now)
+		})
 	})
 }
 
 // Read reads the store.
 func (r *right) Read() {
-	r.p.store.read(r.commitLimit(), func(s dcs.Snapshot, err error) {
+	r.p.store.read(readLimit, func(s dcs.Snapshot, err error) {
 		r.later(0, func(now boottime.Instant) {
 			if err != nil {
 				r.driver.ReadFailed(now)
 				return
 			}
+			r.driver.See(r.look(), now)
 			r.driver.Learned(permit.Look(s), now)
 		})
 	})
@@ -170,54 +182,76 @@ func (r *right) lost(leader string) {
 
 // See makes the driver look at the mirror.
 func (r *right) See() {
-	c := r.p.store
-	snapshot, current := c.Mirror()
-	lease := c.Lease()
-	end := boottime.Instant(0)
-	if lease.ID != 0 {
-		end = instantOf(lease.Deadline())
-	}
-	r.call(func(now boottime.Instant) {
-		r.driver.See(permit.SightOf(r.p.h.name, snapshot, current, lease.ID, end), now)
-	})
+	r.call(func(now boottime.Instant) { r.driver.See(r.look(), now) })
 }
 
-// State is how things stand, in the decisions' words.
+// look reads the mirror. What it holds is read again only when it has changed.
+func (r *right) look() permit.Sight {
+	c := r.p.store
+	s, current := c.Mirror()
+	if !r.seen || s.Revision != r.sight.View.At {
+		r.sight, r.seen = permit.SightOf(r.p.h.name, s, current, 0, 0), true
+	}
+	sight := r.sight
+	sight.Current = current
+	if lease := c.Lease(); lease.ID != 0 {
+		sight.Lease, sight.LeaseEnd = lease.ID, instantOf(lease.Deadline())
+	}
+	return sight
+}
+
+// State is how things stand, in the decisions' words, as package daemon puts it.
 func (r *right) State(now time.Time) ha.Right {
 	at := instantOf(now)
 	s := r.driver.State(at)
 	out := ha.Right{Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing, Free: s.Free, FreeIn: ha.Idle,
 		Overdue: s.Overdue, Guarded: r.p.h.guard.alive}
-	if s.Permit > at {
+	if !s.Electorate.Released {
+		out.Electorate = s.Electorate.Members
+	}
+	switch {
+	case s.Free:
+		out.FreeIn, out.FreeFor = 0, at.Sub(s.FreeAt)
+	case s.FreeAt > at:
+		out.FreeIn = s.FreeAt.Sub(at)
+	}
+	r.freeFor = out.FreeFor
+	switch {
+	case s.Permit > at:
+		r.ended = 0
 		out.Left = s.Permit.Sub(at)
-	} else if s.Permit > 0 {
-		out.Over = at.Sub(s.Permit)
+		return out
+	case s.Permit != 0:
+		r.ended = s.Permit
+	case r.ended == 0:
+		return out
 	}
-	if s.FreeAt != 0 {
-		out.FreeIn = max(0, s.FreeAt.Sub(at))
-		if s.Free {
-			out.FreeFor = at.Sub(s.FreeAt)
-		}
-	}
+	out.Over = max(at.Sub(r.ended), 1)
 	return out
 }
 
 // Know passes on what a pass knows.
 func (r *right) Know(k agent.Knowledge) {
-	if k.Permit == r.known.Permit && k.TTL == r.known.TTL && k.Position == r.known.Position && slices.Equal(k.Members, r.known.Members) {
-		return
-	}
-	r.known = k
+	lost := r.known.Upstream
 	r.call(func(now boottime.Instant) {
-		r.driver.SetLength(k.Permit)
-		r.driver.SetTTL(k.TTL)
+		if k.Permit != r.known.Permit || k.TTL != r.known.TTL || !slices.Equal(k.Members, r.known.Members) {
+			r.driver.SetLength(k.Permit)
+			r.driver.SetTTL(k.TTL)
+			r.driver.Want(k.Members)
+		}
 		r.driver.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
-		r.driver.Want(k.Members, now)
 	})
+	r.known = k
+	if lost != "" && k.Upstream == "" {
+		r.lost(lost)
+	}
 }
 
 // Stand takes the lead, Release gives it up.
-func (r *right) Stand() { r.call(r.driver.Stand) }
+func (r *right) Stand() {
+	r.stoodFor = r.freeFor
+	r.call(r.driver.Stand)
+}
 
 func (r *right) Release(also []dcs.Op) {
 	r.call(func(now boottime.Instant) { r.driver.Release(also, now) })

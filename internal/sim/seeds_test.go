@@ -13,6 +13,7 @@ var (
 	seedCount = flag.Int("seeds", 20, "how many seeds")
 	hoursEach = flag.Float64("hours", 1, "the hours that each seed's cluster lives")
 	tellAll   = flag.Bool("tell", false, "tell the whole story of the first seed")
+	apart     = flag.Bool("apart", false, "timelines have different numbers whatever the agents say")
 	wordsAll  = flag.Bool("words", false, "the agents' own words as well")
 	denseRun  = flag.Bool("dense", false, "faults follow on each other")
 	storyLen  = flag.Int("lines", 60, "how many lines of a story")
@@ -28,6 +29,7 @@ func TestSeeds(t *testing.T) {
 		if *denseRun {
 			set = dense(seed, Mutant{})
 		}
+		set.Apart = *apart
 		w := NewWorld(seed, set)
 		w.telling = *tellAll
 		r := w.Simulate(*hoursEach)

@@ -127,7 +127,11 @@ func (s *server) promote(above wal.Timeline) {
 			}
 			s.w.branches++
 			s.w.checkPromotion(s)
+			if s.w.set.Apart {
+				above = max(above, s.w.newestTimeline)
+			}
 			s.disk.fork(s.w.branches, above)
+			s.w.newestTimeline = max(s.w.newestTimeline, s.disk.history.Timeline)
 			s.disk.standby = false
 			s.replayed = s.disk.end()
 			s.primary = true
@@ -262,5 +266,5 @@ func (s *server) observeRunning(out *ha.Server) {
 		return
 	}
 	out.Role, out.Received, out.Replayed = ha.Standby, s.disk.end(), s.replayed
-	out.Streaming = s.receiver.connected
+	out.Streaming = s.receiver.connected // the next pass tells of its end as evidence
 }

@@ -31,6 +31,7 @@ type Settings struct {
 	Rewind   bool
 	Sync     bool
 	Dense    bool // faults follow on each other, without rest
+	Apart    bool // no two promotions give the same number to their timelines
 	Mutant   Mutant
 }
 
