@@ -111,12 +111,24 @@ func run() (int, error) {
 		}
 		defer os.RemoveAll(dir)
 		program := filepath.Join(dir, "matriarch")
-		if out, err := exec.Command("go", "build", "-o", program, "matriarch/cmd/matriarch").CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build matriarch: %w: %s", err, out)
+		if err := build(program); err != nil {
+			return 1, err
 		}
 		os.Args = append(os.Args, "-matriarch="+program)
 	}
 	return world.Enter(o.keep)
+}
+
+// build builds Matriarch, with the commit as its version.
+func build(program string) error {
+	flags := ""
+	if version, err := exec.Command("git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
+		flags = "-X main.version=" + strings.TrimSpace(string(version))
+	}
+	if out, err := exec.Command("go", "build", "-trimpath", "-ldflags", flags, "-o", program, "matriarch/cmd/matriarch").CombinedOutput(); err != nil {
+		return fmt.Errorf("build matriarch: %w: %s", err, out)
+	}
+	return nil
 }
 
 // inside measures, as the first process of the world.

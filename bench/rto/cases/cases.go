@@ -17,10 +17,10 @@ type Case struct {
 	Title string // as the page has it
 	// NoStore says that the case needs an etcd apart from the agents.
 	NoStore bool
-	// LeaderStays says that the leader may be the same afterwards: then it has not
+	// LeaderMayStay says that the leader may be the same afterwards: then it has not
 	// to join again.
-	LeaderStays bool
-	do          func(ctx context.Context, t *trial) error
+	LeaderMayStay bool
+	do            func(ctx context.Context, t *trial) error
 }
 
 // How long things are left as they are, and how long they may take.
@@ -42,13 +42,13 @@ func All() []Case {
 	return []Case{
 		{Name: "switchover", Title: "planned switchover", do: switchover},
 		{Name: "stop", Title: "clean stop of the agent", do: stop},
-		{Name: "postmaster", Title: "SIGKILL of the postmaster", LeaderStays: true, do: postmaster},
-		{Name: "agent-restart", Title: "SIGKILL of the agent, started again after 0.1 s", LeaderStays: true, do: agentRestart},
+		{Name: "postmaster", Title: "SIGKILL of the postmaster", LeaderMayStay: true, do: postmaster},
+		{Name: "agent-restart", Title: "SIGKILL of the agent, started again after 0.1 s", LeaderMayStay: true, do: agentRestart},
 		{Name: "agent-dead", Title: "SIGKILL of the agent, not started again for 40 s", do: agentDead},
 		{Name: "agent-frozen", Title: "SIGSTOP of the agent for 40 s", do: agentFrozen},
 		{Name: "node-loss", Title: "loss of the node, with its etcd", do: nodeLoss},
 		{Name: "partition", Title: "network of the node cut for 40 s", do: partition},
-		{Name: "etcd", Title: "etcd down for 60 s", NoStore: true, LeaderStays: true, do: etcdDown},
+		{Name: "etcd", Title: "etcd down for 60 s", NoStore: true, LeaderMayStay: true, do: etcdDown},
 	}
 }
 

@@ -83,7 +83,7 @@ func (s *Session) measure(ctx context.Context, c Case) (report.Run, error) {
 	}
 	t.strike = time.Now()
 	err := c.do(ctx, t)
-	if err == nil && !c.LeaderStays && t.stream.IsZero() {
+	if err == nil && t.stream.IsZero() && !(c.LeaderMayStay && t.leads()) {
 		err = t.rejoined(ctx)
 	}
 	end := time.Now()
@@ -101,6 +101,17 @@ func (s *Session) measure(ctx context.Context, c Case) (report.Run, error) {
 	}
 	run.Successor = leader.Name
 	return run, t.count(ctx, leader, &run)
+}
+
+// leads reports whether the old leader was the last to acknowledge a row.
+func (t *trial) leads() bool {
+	var last figures.Attempt
+	for _, a := range t.session.Client.Since(t.began) {
+		if a.OK && !a.Local && a.Done.After(last.Done) {
+			last = a
+		}
+	}
+	return last.Node == t.old.Name
 }
 
 // prepare waits for a cluster that is whole, and then for a while that differs from

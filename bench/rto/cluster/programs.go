@@ -53,8 +53,9 @@ func (p *Programs) Find(ctx context.Context, dir string, systems ...string) erro
 				return err
 			}
 		}
+		how := map[string]string{Matriarch: "version", Patroni: "--version"}[s]
 		args, _ := p.agent(s)
-		ask[s] = append(args, "--version")
+		ask[s] = append(args, how)
 	}
 	for name, args := range ask {
 		_, env := p.agent(name)

@@ -35,7 +35,9 @@ it counts from the request.`
 const localText = `A client inside the node writes on while the node's network is cut. This is when the last
 of its commits was acknowledged, counted from the cut.`
 
-const runsText = `The write outage of every run in seconds, in the order of measuring.`
+const runsText = `The write outage of every run in seconds, in the order of measuring. With a * the node of
+the primary had etcd's leader as well: when that is lost, etcd first elects another one,
+by its own settings in 1 to 2 s.`
 
 const method = `## Method
 
