@@ -397,6 +397,25 @@ func TestEvidenceWakesTheCandidatesAtOnce(t *testing.T) {
 	}
 }
 
+// TestALeaderThatPutsTheElectorateIsNotSuspect: a member outside the electorate hears
+// no heartbeats, and would suspect the leader of once for ever.
+func TestALeaderThatPutsTheElectorateIsNotSuspect(t *testing.T) {
+	h := drive(t, nil)
+	alone := Electorate{Leader: "A", Permit: Default}
+	s := h.cluster("A", 5, alone, 5)
+	h.See(s, h.now)
+	h.Learned(s.View, h.now)
+	h.Lost("A", h.now)
+	if !h.State(h.now).Suspect {
+		t.Fatal("the evidence is not taken")
+	}
+	h.revision++
+	h.See(h.cluster("A", 5, alone, h.revision), h.now)
+	if s := h.State(h.now); s.Suspect || s.Overdue {
+		t.Errorf("the leader has put the key since: %+v", s)
+	}
+}
+
 func TestATakeoverIsRepeatedForAsLongAsTheAgentStands(t *testing.T) {
 	h := drive(t, nil).underA()
 	h.Stand(h.now)

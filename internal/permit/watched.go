@@ -17,7 +17,8 @@ type watched struct {
 }
 
 // follow turns to the leader of the newest term. A change of the key is a sign of
-// life as well: the leader's store heartbeat.
+// life as well: the leader's store heartbeat, the only one that a member outside the
+// electorate ever gets.
 func (l *watched) follow(d *Driver, now boottime.Instant) {
 	v := d.node.follower.view
 	_, name := d.node.Term()
@@ -28,7 +29,7 @@ func (l *watched) follow(d *Driver, now boottime.Instant) {
 		*l = watched{name: name, revision: v.Revision, since: now}
 	}
 	if v.Revision != l.revision {
-		l.revision, l.since = v.Revision, now
+		l.revision, l.since, l.suspect = v.Revision, now, false
 	}
 }
 
