@@ -280,7 +280,13 @@ func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) 
 // knownSilent reports that a member gave no answer to a round of this race: it is not
 // waited for again.
 func (o Observation) knownSilent(m cluster.Member) bool {
-	if !o.Contested() || !o.Peers.Asked || o.Peers.Age > o.Store.Leaderless || o.Peers.Done >= 2*answersFresh {
+	return o.Contested() && o.Peers.Age <= o.Store.Leaderless && o.silentLately(m)
+}
+
+// silentLately reports that a member gave no answer to the last round in which it was
+// asked, and that this was a moment ago.
+func (o Observation) silentLately(m cluster.Member) bool {
+	if !o.Peers.Asked || o.Peers.Done >= 2*answersFresh {
 		return false
 	}
 	return slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Name == m.Name && p.Silent })

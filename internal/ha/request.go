@@ -1,6 +1,7 @@
 package ha
 
 import (
+	"slices"
 	"time"
 
 	"matriarch/internal/cluster"
@@ -123,11 +124,22 @@ func stopping(o Observation) Plan {
 	if o.failoverPossible(candidates, o.Job.Shutdown.LSN) {
 		return do(why, Release{Optime: o.Job.Shutdown.LSN})
 	}
-	if len(candidates) > 0 && (!o.Peers.Asked || o.Peers.Done > soon) {
-		return do(why, AskPeers{Members: candidates, Within: o.answersWithin()})
+	if !o.Peers.Asked || o.Peers.Done >= hurriedAsk {
+		// One that gave no answer a moment ago would cost the time until it gives none
+		// again, and clients wait.
+		candidates = slices.DeleteFunc(candidates, o.silentLately)
+		if len(candidates) > 0 {
+			return do(why, AskPeers{Members: candidates, Within: 2 * soon})
+		}
+		return wait(why, soon)
 	}
-	return wait(why, soon/2)
+	return wait(why, hurriedAsk)
 }
+
+// hurriedAsk is the pause between two questions to the candidates whether they have
+// the shutdown checkpoint. The old primary sends it before it ends, so it is a matter
+// of milliseconds.
+const hurriedAsk = 10 * time.Millisecond
 
 // end brings the node to rest because its agent was told to end (B-744 to B-747).
 func end(o Observation) Plan {

@@ -74,12 +74,18 @@ func stoppingForHandOver() Observation {
 
 func TestTheKeyIsReleasedWhenACandidateHasEverything(t *testing.T) {
 	lacking := answer(func(p *Peer) { p.End.LSN = flushed })
-	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: time.Second})
+	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: 2 * soon})
 	decided(t, stoppingForHandOver, []decision{
 		{"B-153: the candidate has the shutdown checkpoint", nil, do(HandingOver, Release{Optime: flushed})},
 		{"B-153: not while the log is open", func(o *Observation) { o.Job.Shutdown = wal.Point{} }, wait(HandingOver, loop)},
-		{"B-153: not while the candidate lacks it", lacking, wait(HandingOver, soon/2)},
-		{"B-153: it is asked again soon", both(lacking, func(o *Observation) { o.Peers.Done = 2 * soon }), again},
+		{"B-153: not while the candidate lacks it", lacking, wait(HandingOver, hurriedAsk)},
+		{"B-153: it is asked again soon", both(lacking, func(o *Observation) { o.Peers.Done = hurriedAsk }), again},
+		{"one that was silent a moment ago is not waited for", func(o *Observation) {
+			o.Peers.Answers, o.Peers.Done = []Peer{{Name: "n2", Silent: true}}, soon
+		}, wait(HandingOver, soon)},
+		{"but asked again after a while", func(o *Observation) {
+			o.Peers.Answers, o.Peers.Done = []Peer{{Name: "n2", Silent: true}}, 2*time.Second
+		}, again},
 		{"B-153: once is enough", func(o *Observation) { o.Right = Right{Releasing: true, Guarded: true, FreeIn: Idle} }, wait(HandingOver, loop/2)},
 		{"B-745: an ending agent hands over as well", func(o *Observation) { o.Stopping, o.Job.Purpose = true, ForAgentEnd },
 			do(AgentEnding, Release{Optime: flushed})},
