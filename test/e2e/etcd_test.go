@@ -24,20 +24,26 @@ func killEtcdMembers(t *testing.T, c *lab.Cluster, etcd *lab.Etcd, w *traffic.Wr
 	sameLeader(t, c, leader, timeline, w, began)
 }
 
-// etcdAway kills all of etcd and brings it back.
+// awayFor is longer than the ttl of 20 s: the leader key and the members' keys are gone
+// when the store is back.
+const awayFor = 24 * time.Second
+
+// etcdAway kills all of etcd for longer than a lease lasts, and brings it back. The
+// members carry their leader meanwhile (L3).
 func etcdAway(t *testing.T, c *lab.Cluster, etcd *lab.Etcd, w *traffic.Writer) {
 	leader := c.WaitWhole(lab.Patience)
 	timeline, began := leader.Timeline(), time.Now()
 	for i := range etcd.Endpoints {
 		etcd.Kill(i)
 	}
-	w.WaitPast(t, lab.Patience, time.Now().Add(5*time.Second))
+	w.WaitPast(t, lab.Patience, time.Now().Add(awayFor))
 	for i := range etcd.Endpoints {
 		etcd.Start(i)
 	}
 	etcd.WaitReady()
-	// As long again as the lease lasts: what was lost would show by then.
-	w.WaitPast(t, lab.Patience, time.Now().Add(20*time.Second))
+	c.WaitPicture(lab.Patience, "the leader and its electorate are in the store again", func(p lab.Picture) bool {
+		return p.Leader == leader.Name && len(electorate(p).Members) == 2
+	})
 	sameLeader(t, c, leader, timeline, w, began)
 }
 
