@@ -28,6 +28,11 @@ if [ -n "$missing" ]; then
 	done
 fi
 
+# Beside whom clusters are tested. Without it those tests are skipped.
+if [ ! -x /usr/bin/patroni ] && may_install; then
+	apt_install patroni || say "tests with Patroni's members are skipped: its package cannot be had"
+fi
+
 began=$(date +%s)
 stage() { echo "== $* (after $(($(date +%s) - began)) s)" >&2; }
 

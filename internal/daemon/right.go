@@ -26,8 +26,10 @@ type right struct {
 	receiver *wire.Receiver
 	keeper   *keeper
 	clock    boottime.Clock
+	log      *slog.Logger
 
 	mu       sync.Mutex
+	mixed    bool             // as told last
 	upstream string           // from which the server had a stream in the last pass
 	ended    boottime.Instant // when the permit was seen to be over; 0: it is not
 }
@@ -38,7 +40,7 @@ const findTimeout = 15 * time.Second
 // newRight finds what an earlier life has left with the guard, and goes on there.
 func newRight(ctx context.Context, local *config.Config, e config.Effective, length time.Duration, st dcs.Store, k *keeper,
 	clock boottime.Clock, log *slog.Logger) (*right, error) {
-	r := &right{keeper: k, clock: clock}
+	r := &right{keeper: k, clock: clock, log: log}
 	options, err := wireOptions(local)
 	if err != nil {
 		return nil, err
@@ -133,7 +135,23 @@ func (r *right) State(time.Time) ha.Right {
 		out.FreeIn = s.FreeAt.Sub(now)
 	}
 	out.Left, out.Over = r.left(s, now)
+	r.tellMixed(s)
 	return out
+}
+
+// tellMixed says when a member of Patroni's has joined, for then an outage of the
+// store ends the writes with the lease, and when the last one has left.
+func (r *right) tellMixed(s permit.State) {
+	r.mu.Lock()
+	changed := r.mixed != s.Mixed
+	r.mixed = s.Mixed
+	r.mu.Unlock()
+	switch {
+	case changed && s.Mixed:
+		r.log.Info("members of Patroni's are there: the right to write ends with the lease of the leader key as well", "leading", s.Leading)
+	case changed:
+		r.log.Info("no members of Patroni's are left: the right to write no longer ends with the lease of the leader key", "leading", s.Leading)
+	}
 }
 
 // left is what is left of the permit, and for how long it has been over.

@@ -210,6 +210,7 @@ func (c *Cluster) whole(ctx context.Context) (*Node, error) {
 			wrong = append(wrong, fmt.Errorf("%s: %w", n.Name, err))
 		case !place.Recovery, place.Timeline != at.Timeline, place.Slot != n.Name, place.Host != leader.Host:
 			wrong = append(wrong, fmt.Errorf("%s: %+v, the leader %s is on timeline %d", n.Name, place, leader.Name, at.Timeline))
+		case n.Patroni != nil: // older versions say less of themselves
 		case picture.Members[n.Name].ReplicationState != "streaming", picture.Members[n.Name].Timeline != at.Timeline:
 			wrong = append(wrong, fmt.Errorf("%s says of itself: %+v", n.Name, picture.Members[n.Name]))
 		}

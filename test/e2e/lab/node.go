@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,6 +38,8 @@ type Node struct {
 	Cgroup string
 	// Text, if set, is the whole configuration instead.
 	Text string
+	// Patroni, if set, is the agent instead of ours, with the same configuration.
+	Patroni *Patroni
 
 	Agent *Process
 
@@ -67,6 +70,9 @@ func (n *Node) Start() {
 	}
 	Own(n.t, n.Config)
 	program, by := []string{os.Getenv(binaryVariable), "run", n.Config}, &syscall.SysProcAttr{}
+	if n.Patroni != nil {
+		program = append(slices.Clone(n.Patroni.command), n.Config)
+	}
 	if n.Uptime == 0 {
 		by.Credential = account(n.t)
 	} else {
