@@ -106,4 +106,5 @@ patroni (whose service must not run):
 -system, -setups, -cases and -runs choose parts; what is measured takes the place of the
 same part in the file, and -system none only writes the page from it. -patroni takes
 another program than Debian's, or a directory with Patroni's source tree. All processes
-and networks are gone when the program ends, however it ends.`
+and networks are gone when the program ends, however it ends; a SIGKILL only leaves its
+directory and its empty cgroups.`
