@@ -112,6 +112,11 @@ func Look(s dcs.Snapshot) View {
 	return v
 }
 
+// same reports whether two views show the same of the two keys.
+func (v View) same(o View) bool {
+	return v.Leader == o.Leader && v.Term == o.Term && v.Revision == o.Revision
+}
+
 // governed reports whether the present leader key was put by one who keeps the
 // electorate: all of ours put both keys in one transaction, so a leader key that
 // is newer than the electorate is Patroni's, even under a name of ours. Nobody

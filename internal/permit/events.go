@@ -13,10 +13,10 @@ func (d *Driver) See(s Sight, now boottime.Instant) {
 	if d.sighted && s.View.At < d.sight.View.At {
 		return // the mirror never goes back: it was looked at before
 	}
-	fresh := !d.sighted || s.View.At > d.sight.View.At
+	fresh := !d.sighted || s.View.At > d.sight.View.At || !s.View.same(d.sight.View)
 	d.mix.see(d.o.Me, s)
 	d.sight, d.sighted = s, true
-	if fresh { // the same again is no answer to a No
+	if fresh { // the same again is no answer to a No; see Runner.look
 		d.node.See(s.View, now)
 	}
 	d.step(now)

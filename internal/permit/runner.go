@@ -73,7 +73,8 @@ type Runner struct {
 	commits  int
 	unsent   []int64 // transactions for which there was no room
 	seen     bool
-	sight    Sight             // of the snapshot as seen last
+	sight    Sight // of the snapshot as seen last
+	values   map[string]dcs.Value
 	urls     map[string]string // where members listen, also of those that the store has forgotten
 }
 

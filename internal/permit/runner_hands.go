@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,25 +82,32 @@ func (h hands) Read() {
 	r.work.Go(func() {
 		ctx, cancel := context.WithTimeout(r.ctx, storeLimit)
 		defer cancel()
-		s, err := r.o.Store.Read(ctx)
+		_, err := r.o.Store.Read(ctx)
 		r.step(func(d *Driver, now boottime.Instant) {
 			if err != nil {
 				d.ReadFailed(now)
 				return
 			}
-			d.See(r.look(), now)
-			d.Learned(Look(s), now)
+			// The mirror is at what was read, or beyond: another look may have told
+			// the driver of more already.
+			sight := r.look()
+			d.See(sight, now)
+			d.Learned(sight.View, now)
 		})
 	})
 }
 
 // look reads the mirror. It does not block; the members' keys are read again only
 // when something was written. The mutex is held, so that looks come in order.
+//
+// The revision alone does not tell whether something was written: with an own write
+// the mirror shows the write's revision at once, and what others wrote before it only
+// when the watch brings it, at that same revision. A new snapshot has new values.
 func (r *Runner) look() Sight {
 	s, current := r.o.Store.Mirror()
-	if !r.seen || s.Revision != r.sight.View.At {
+	if values := reflect.ValueOf(s.Values).Pointer(); !r.seen || s.Revision != r.sight.View.At || values != reflect.ValueOf(r.values).Pointer() {
 		view := s.View()
-		r.sight, r.seen = sightOf(r.o.Me, s, view), true
+		r.sight, r.seen, r.values = sightOf(r.o.Me, s, view), true, s.Values
 		for _, m := range view.Members {
 			r.urls[m.Name] = m.APIURL
 		}
