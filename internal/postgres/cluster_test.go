@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -285,6 +287,25 @@ func TestRefusedParametersDoNotKeepTheServerDown(t *testing.T) {
 	})
 	if told, err := n.Reload(within(t), false); err != nil || told {
 		t.Fatalf("reload of nothing: %v %v", told, err)
+	}
+}
+
+// Patroni's standbys have empty recovery targets in their file. One that was promoted
+// and is taken over loses these lines, and has no restart to wait for.
+func TestRecoverySettingsWaitForNoRestart(t *testing.T) {
+	n := newPrimary(t, "n1")
+	auto := filepath.Join(n.Config().DataDir, "postgresql.auto.conf")
+	if err := os.WriteFile(auto, []byte("recovery_target_name = 'x'\nhot_standby = off\nmax_connections = 77\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.sql("select pg_reload_conf()")
+	eventually(t, "the server has read its files", func() (bool, string) {
+		got := n.sql("select name from pg_settings where pending_restart order by name")
+		return len(got) == 3, fmt.Sprint(got)
+	})
+	n.forgetPending()
+	if got := n.Status(t.Context()).PendingRestart; len(got) != 1 || got[0] != "max_connections" {
+		t.Errorf("waits for a restart: %v", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -286,6 +287,9 @@ func (s *Server) pendingRestart(ctx context.Context, p *process) []string {
 		const text = "SELECT coalesce(array_agg(name::text ORDER BY name), '{}') FROM pg_settings WHERE pending_restart"
 		return q.QueryRow(ctx, text).Scan(&names)
 	})
+	// The recovery settings of a primary that was a standby once are of no account
+	// until it is one again, and then it is started anew (compat/config.md §1.6).
+	names = slices.DeleteFunc(names, func(name string) bool { return conf.IsRecovery(name) || name == "hot_standby" })
 	if err == nil {
 		s.pending.of, s.pending.at, s.pending.names = p, s.clock(), names
 	}
