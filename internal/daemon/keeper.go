@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"matriarch/internal/boottime"
 	"matriarch/internal/fence"
 	"matriarch/internal/postgres"
 )
@@ -41,6 +40,7 @@ type keeper struct {
 	// founding is set while a cluster is being created: its first server takes
 	// writes before there is a leader, and so before there is a permit.
 	founding atomic.Bool
+	founded  atomic.Bool // and since it was
 
 	turn    sync.Mutex // one slow call at a time: connect, launch, adopt, arm, disarm
 	telling sync.Mutex // one deadline at a time, the newest last
@@ -56,16 +56,20 @@ type keeper struct {
 	off    bool         // no guard can be had; said already
 	server int          // the postmaster that the guard has; 0: none
 	armed  bool         // as told last
-	until  deadline
-	state  guarded
-	wake   func() // the agent
-	kill9  func() // ends the server without a guard
+	// mayWrite: the server may be a primary, as the last pass has said.
+	mayWrite bool
+	until    deadline
+	heard    chan struct{} // closed by the next deadline
+	held     bool          // a pass of this life has said what follows
+	state    guarded
+	wake     func() // the agent
+	kill9    func() // ends the server without a guard
 }
 
 func newKeeper(dataDir string, giveUp time.Duration, log *slog.Logger) *keeper {
 	k := &keeper{
 		socket: filepath.Clean(dataDir) + ".guard", giveUp: giveUp, log: log,
-		news: make(chan struct{}, 1), quit: make(chan struct{}), wake: func() {}, kill9: func() {},
+		news: make(chan struct{}, 1), quit: make(chan struct{}), heard: make(chan struct{}), wake: func() {}, kill9: func() {},
 	}
 	k.state.run()
 	k.watch.Go(k.attend)
@@ -185,14 +189,16 @@ func (k *keeper) without(cause error) {
 // there is a guard, and that the guard has the server: one that was running before
 // us is adopted.
 //
-// A server that was found running and that no guard had is armed with the first
-// permit of this life, not before: it would be frozen for a permit of which nothing
-// is known yet. Until then the agent stops it if another member leads.
+// A server that was found running and that no guard had is armed with the first word
+// of a permit in this life, or before a takeover (armAhead), and not before: it would
+// be frozen for a permit of which nothing is known yet. Until then the agent stops it
+// if another member leads.
 func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	k.mu.Lock()
 	off := k.off
+	k.held, k.mayWrite = true, mayWrite
 	k.mu.Unlock()
 	if off { // a guard is tried again at the next start of the server, not in every pass
 		k.holdAlone(pid, mayWrite)
@@ -217,7 +223,7 @@ func (k *keeper) Hold(ctx context.Context, pid int, mayWrite bool) {
 
 func (k *keeper) hold(ctx context.Context, g *fence.Guard, pid int, mayWrite bool) error {
 	k.mu.Lock()
-	server, armed, permitted := k.server, k.armed, k.until.known
+	server, armed, permitted := k.server, k.armed, k.until.said
 	k.mu.Unlock()
 	arm := mayWrite && (permitted || armed)
 	if server != pid {
@@ -238,54 +244,6 @@ func (k *keeper) hold(ctx context.Context, g *fence.Guard, pid int, mayWrite boo
 			return err
 		}
 		k.setArmed(false)
-	}
-	return nil
-}
-
-// armNow arms with the newest deadline. No deadline goes along, for the same reason
-// as in Launch.
-func (k *keeper) armNow(ctx context.Context, g *fence.Guard) error {
-	k.tell()
-	if err := g.Arm(ctx, 0); err != nil {
-		return err
-	}
-	k.setArmed(true)
-	k.poke()
-	return nil
-}
-
-var errNoPermit = errors.New("the permit is over")
-
-// permitted is nil while the permit lasts. Not knowing is no permission.
-func (k *keeper) permitted() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.until.known || k.until.at <= boottime.Now() {
-		return errNoPermit
-	}
-	return nil
-}
-
-// arm makes sure, before a promotion, that the permit lasts and that the guard keeps
-// to it. Should it end right after, the guard freezes the server in its promotion.
-func (k *keeper) arm(ctx context.Context) error {
-	k.turn.Lock()
-	defer k.turn.Unlock()
-	if err := k.permitted(); err != nil {
-		return fmt.Errorf("arm the guard: %w", err)
-	}
-	k.mu.Lock()
-	off := k.off
-	k.mu.Unlock()
-	if off {
-		return nil // said at the start of the server
-	}
-	g, err := k.connect(ctx)
-	if err == nil {
-		err = k.armNow(ctx, g)
-	}
-	if err != nil {
-		return fmt.Errorf("arm the guard: %w", err)
 	}
 	return nil
 }

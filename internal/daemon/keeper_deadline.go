@@ -11,6 +11,7 @@ import (
 // deadline is until when the server may write, as the permit's goroutine has said
 // it, and what of that the guard was told.
 type deadline struct {
+	said  bool             // something was said in this life
 	known bool             // there was a permit in this life
 	at    boottime.Instant // 0: there is none any more
 	told  boottime.Instant // the last that was told, in this life
@@ -21,13 +22,16 @@ type deadline struct {
 // frozen if it is armed. It waits for nothing, least of all for a launch: the
 // newest deadline goes out from a goroutine of its own.
 //
-// Before the first permit of this life 0 is without effect. An agent that has just
+// Before the first permit of this life 0 takes nothing back. An agent that has just
 // been started holds no permit, but the one before it may have left one, and what it
-// has left with the guard is for the guard to keep to.
+// has left with the guard is for the guard to keep to. A primary that no guard had is
+// armed by it all the same, and so stands still until there is a permit.
 func (k *keeper) Deadline(until boottime.Instant) {
 	k.mu.Lock()
-	k.until.at = until
+	k.until.at, k.until.said = until, true
 	k.until.known = k.until.known || until != 0
+	close(k.heard)
+	k.heard = make(chan struct{})
 	k.mu.Unlock()
 	k.poke()
 }

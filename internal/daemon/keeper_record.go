@@ -51,7 +51,8 @@ var errNotConnected = errors.New("the guard is not connected")
 // leading, what was left is removed. It is fast: to be called before a write is sent.
 //
 // Where there is no guard, nothing is kept, and that is no error: the next life finds
-// nothing and asks the store. It is one when there may be an older record that could
+// nothing and asks the store. It is one while the guard does not stop the server at the
+// end of the permit: what follows lets others count on that. And it is one when there may be an older record that could
 // not be replaced, for that one promises less than what is about to be sent.
 func (k *keeper) Keep(kept permit.Kept, leading bool) error {
 	var record []byte
@@ -71,6 +72,11 @@ func (k *keeper) Keep(kept permit.Kept, leading bool) error {
 	k.mu.Unlock()
 	switch {
 	case g != nil:
+		if leading {
+			if err := k.covered(); err != nil {
+				return fmt.Errorf("keep the term with the guard: %w", err)
+			}
+		}
 		if err := g.Keep(context.Background(), record); err != nil { // it has a deadline of its own
 			k.sure = false // it has this one or the last, and nothing was sent that needs this one
 			return err

@@ -30,6 +30,7 @@ type right struct {
 
 	mu       sync.Mutex
 	mixed    bool             // as told last
+	length   time.Duration    // of the permit
 	upstream string           // from which the server had a stream in the last pass
 	ended    boottime.Instant // when the permit was seen to be over; 0: it is not
 }
@@ -112,10 +113,26 @@ func (g guardOf) Deadline(_ context.Context, until boottime.Instant) error {
 // What follows is agent.Right.
 
 func (r *right) See()                     { r.runner.See() }
-func (r *right) Stand()                   { r.runner.Stand() }
 func (r *right) Release(also []dcs.Op)    { r.runner.Release(also) }
 func (r *right) Passed()                  { r.runner.Passed() }
 func (r *right) Changed() <-chan struct{} { return r.runner.Changed() }
+
+// armTimeout bounds the word to the guard before a takeover.
+const armTimeout = 200 * time.Millisecond
+
+// Stand takes over, once nothing can be left unguarded by it.
+func (r *right) Stand() {
+	r.mu.Lock()
+	length := r.length
+	r.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), armTimeout)
+	defer cancel()
+	if err := r.keeper.armAhead(ctx, length-permit.Margin(length)); err != nil {
+		r.log.Warn("the lead is not taken yet", "err", err)
+		return
+	}
+	r.runner.Stand()
+}
 
 // State tells how things stand, in durations from now.
 func (r *right) State(time.Time) ha.Right {
@@ -178,7 +195,7 @@ func (r *right) Know(k agent.Knowledge) {
 	r.runner.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
 	r.mu.Lock()
 	lost := r.upstream
-	r.upstream = k.Upstream
+	r.upstream, r.length = k.Upstream, k.Permit
 	r.mu.Unlock()
 	if lost != "" && k.Upstream == "" {
 		r.runner.Lost(lost)

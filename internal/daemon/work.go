@@ -54,6 +54,7 @@ func (h *hands) bootstrap(ctx context.Context) error {
 		err = h.pg.PostBootstrap(ctx)
 	}
 	if err == nil {
+		h.keeper.founded.Store(true)
 		return nil
 	}
 	kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
@@ -78,7 +79,7 @@ func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
 // startPrimary starts the server and waits until it takes writes. Cancelled, it
 // leaves no server behind: the right to write may be gone.
 func (h *hands) startPrimary(ctx context.Context) error {
-	if err := h.keeper.permitted(); err != nil {
+	if err := h.keeper.awaitPermit(ctx); err != nil {
 		return fmt.Errorf("start as primary: %w", err)
 	}
 	err := h.pg.StartPrimary(ctx)
