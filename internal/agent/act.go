@@ -41,6 +41,9 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		a.memory.peers = ha.Peers{Asked: true, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
+	case ha.AskFailsafe:
+		a.askFailsafe(now, o, act)
+		return nil
 	case ha.ReadLog:
 		read, cancel := context.WithTimeout(ctx, serverTimeout)
 		defer cancel()
@@ -55,6 +58,9 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.ApplyConfig:
 		return a.applyConfig(ctx, act)
 	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.Promote, ha.Stop:
+		if _, promotes := action.(ha.Promote); promotes {
+			a.forgetFailsafe() // B-279
+		}
 		a.log.Info("beginning "+name(action), "leader", o.Store.View.Leader.Name, "timeline", o.Server.End.Timeline)
 		return a.cfg.Server.Begin(action)
 	case ha.KillServer:
@@ -197,6 +203,8 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyStatus, act.Status.Encode())}}
 	case ha.PutHistory:
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyHistory, act.History.Encode())}}
+	case ha.PutFailsafe:
+		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyFailsafe, []byte(act.Data))}}
 	case ha.PutConfig:
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyConfig, cluster.EncodeJSON(act.Document))}}
 	case ha.ClearFailover:

@@ -104,8 +104,10 @@ type Config struct {
 	Right   Right
 	Peers   Peers
 	Logger  *slog.Logger
-	Now     func() time.Time // a clock that runs on in suspend and is never stepped
-	Wall    func() time.Time // the calendar, for scheduled requests; nil: Now
+
+	Failsafe Failsafe         // nil: this node takes no part in failsafe mode
+	Now      func() time.Time // a clock that runs on in suspend and is never stepped
+	Wall     func() time.Time // the calendar, for scheduled requests; nil: Now
 }
 
 // Agent is one node's agent.
@@ -118,6 +120,7 @@ type Agent struct {
 	mu     sync.Mutex
 	end    bool // Stop was called
 	latest Report
+	carry  carry
 	news   chan struct{} // closed when latest is replaced
 }
 
@@ -198,6 +201,9 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 		if err := a.do(ctx, now, o, action); err != nil {
 			return plan, a.failed(ctx, plan, action, err)
 		}
+	}
+	if o.Store.Current && a.memory.silences == 0 && o.Right.Leading {
+		a.forgetFailsafe() // B-552
 	}
 	return plan, nil
 }

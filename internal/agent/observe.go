@@ -31,6 +31,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	// The right last: it may know more than the view that was read before it, never
 	// less.
 	o.Store = a.observeStore(now)
+	o.Store.View, o.Failsafe = a.observeFailsafe(now, o.Store)
 	a.cfg.Right.See()
 	o.Right = a.cfg.Right.State(a.cfg.Now())
 	o.Store.Leaderless = a.memory.leaderless(now, o)
@@ -45,7 +46,7 @@ func (a *Agent) observeStore(now time.Time) ha.Store {
 
 	lease := a.cfg.Store.Lease()
 	s := ha.Store{
-		Current: current, View: view, Settings: a.memory.settings, Dynamic: a.memory.dynamic, Applied: a.memory.applied,
+		Current: current, Silent: !current || a.memory.silences > 0, View: view, Settings: a.memory.settings, Dynamic: a.memory.dynamic, Applied: a.memory.applied,
 		LeaseID: lease.ID, LeaseAge: ha.Idle, RenewTry: since(now, a.memory.renewTried),
 	}
 	if lease.ID != 0 {

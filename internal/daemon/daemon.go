@@ -50,6 +50,7 @@ type Daemon struct {
 	agent   *agent.Agent
 	api     *api.Server
 	peers   peers
+	rounds  sync.WaitGroup // of questions in failsafe mode
 
 	mu        sync.Mutex
 	local     *config.Config
@@ -82,6 +83,7 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 		stopEarly()
 		return err
 	}
+	defer d.rounds.Wait()
 	defer d.hands.close()
 	defer cancel() // before the hands are waited for: their work ends with it
 
@@ -146,7 +148,8 @@ func (d *Daemon) makeServer(ctx context.Context, local *config.Config, dynamic m
 	if err := pg.Check(ctx); err != nil {
 		return fmt.Errorf("check PostgreSQL: %w", err)
 	}
-	d.hands = newHands(ctx, pg, newKeeper(e.Postgresql.DataDir, e.TTL, d.log), local, d.log, d.clock)
+	k, w := newKeeper(e.Postgresql.DataDir, e.TTL, d.log), newWarden(watchdogSettings(local, e), d.log)
+	d.hands = newHands(ctx, pg, k, w, local, d.log, d.clock)
 	d.hands.effective = d.accept
 	return nil
 }
@@ -191,14 +194,15 @@ func (d *Daemon) makeRight(ctx context.Context, st dcs.Store, dynamic map[string
 	if err != nil {
 		settings = cluster.DefaultSettings() // said when the configuration was combined
 	}
-	d.right, err = newRight(ctx, d.local, d.effective, settings.Permit, st, d.hands.keeper, d.clock, d.log)
+	d.right, err = newRight(ctx, d.local, d.effective, settings.Permit, st, d.hands.keeper, d.hands.warden, d.clock, d.log)
 	return err
 }
 
 // makeAPI makes the agent and binds the API's port.
 func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]any) error {
+	carrier := &failsafe{base: ctx, wait: &d.rounds, client: d.peers.client, right: d.right, log: d.log}
 	a := agent.New(agent.Config{
-		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Right: d.right, Peers: d.peers,
+		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier,
 		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
 	})
 	d.mu.Lock()
@@ -245,6 +249,7 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 	// has confirmed it.
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	wait.Go(func() { d.right.Run(keeping) })
+	wait.Go(func() { _ = d.hands.warden.dog.Run(keeping) }) // it has no error
 	wait.Go(func() { apiEnded <- d.api.Run(serving) })
 	wait.Go(func() {
 		agentEnded <- d.agent.Run(ctx)

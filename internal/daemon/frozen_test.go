@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"matriarch/internal/boottime"
+	"matriarch/internal/fence/watchdog"
 	"matriarch/internal/ha"
 	"matriarch/internal/postgres"
 )
@@ -87,7 +88,7 @@ func TestAFrozenServerIsNotAsked(t *testing.T) {
 		Parameters: map[string]string{"unix_socket_directories": dir, "fsync": "off", "shared_buffers": "16MB"}, CtlTimeout: 30 * time.Second,
 	}, log, clock.Now)
 	base, stop := context.WithCancel(t.Context())
-	h := newHands(base, pg, k, nil, log, clock)
+	h := newHands(base, pg, k, newWarden(watchdog.Settings{}, log), nil, log, clock)
 	t.Cleanup(h.close)
 	t.Cleanup(stop)
 	t.Cleanup(h.Kill)

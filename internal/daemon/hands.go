@@ -23,6 +23,7 @@ import (
 type hands struct {
 	pg      *postgres.Server
 	keeper  *keeper
+	warden  *warden
 	clock   boottime.Clock
 	log     *slog.Logger
 	now     func() time.Time
@@ -57,10 +58,11 @@ type job struct {
 
 var errWorking = errors.New("other work is under way")
 
-func newHands(base context.Context, pg *postgres.Server, k *keeper, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
-	h := &hands{pg: pg, keeper: k, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
+func newHands(base context.Context, pg *postgres.Server, k *keeper, w *warden, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
+	h := &hands{pg: pg, keeper: k, warden: w, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
 	pg.LaunchBy(k)
 	k.onChange(h.notify)
+	w.changed = h.notify
 	k.onOverdue(h.Kill)
 	h.wait.Go(h.forward)
 	return h
@@ -95,12 +97,17 @@ func (h *hands) close() {
 	h.pg.Close()
 }
 
-// Hold tells the guard whether the server may be a primary.
+// Hold tells the guard, and the watchdog behind it, whether the server may be a
+// primary.
 func (h *hands) Hold(ctx context.Context, mayWrite bool) {
 	h.mu.Lock()
 	pid := h.look.pid
+	founding := h.job != nil && h.job.work == ha.Bootstrapping
 	h.mu.Unlock()
 	h.keeper.Hold(ctx, pid, mayWrite)
+	if !founding { // it ends with a primary, for which the device counts already
+		h.warden.hold(mayWrite, h.keeper.Standing().Frozen)
+	}
 }
 
 // Work is the long work under way and the outcome of the last.
@@ -255,6 +262,7 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 		h.log.Warn("dynamic configuration: " + text)
 	}
 	h.keeper.patience(ctx, e.TTL)
+	h.warden.reload(watchdogSettings(local, e))
 	h.pg.Reconfigure(serverConfig(local, e.Postgresql))
 	h.effective(e)
 	if h.pg.Directory() != postgres.HasControl {

@@ -29,6 +29,7 @@ func (n *node) Picture() api.Picture {
 	p := api.Picture{
 		Scope: n.scope, Name: o.Me.Name, Role: o.Role(), State: o.State(), Settings: o.Store.Settings,
 		Tags: o.Me.Tags.Published(), SystemID: o.Server.SystemID, Guard: o.Guard(),
+		WatchdogFailed: n.hands.warden.barred(), FailsafeActive: n.agent.FailsafeActive(),
 		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		DCSLastSeen: r.StoreSeen, NextPass: r.At.Add(r.Plan.LookAgain),
 	}

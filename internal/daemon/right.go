@@ -25,6 +25,7 @@ type right struct {
 	links    *wire.Links
 	receiver *wire.Receiver
 	keeper   *keeper
+	warden   *warden
 	clock    boottime.Clock
 	log      *slog.Logger
 
@@ -39,9 +40,9 @@ type right struct {
 const findTimeout = 15 * time.Second
 
 // newRight finds what an earlier life has left with the guard, and goes on there.
-func newRight(ctx context.Context, local *config.Config, e config.Effective, length time.Duration, st dcs.Store, k *keeper,
+func newRight(ctx context.Context, local *config.Config, e config.Effective, length time.Duration, st dcs.Store, k *keeper, w *warden,
 	clock boottime.Clock, log *slog.Logger) (*right, error) {
-	r := &right{keeper: k, clock: clock, log: log}
+	r := &right{keeper: k, warden: w, clock: clock, log: log}
 	options, err := wireOptions(local)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func newRight(ctx context.Context, local *config.Config, e config.Effective, len
 		Closed: func(string) {}, // a member that is gone is silent, and that counts by itself
 	}, log)
 	r.runner = permit.NewRunner(permit.RunnerOptions{
-		Me: local.Name, Length: length, TTL: e.TTL, Store: st, Sender: r.links, Guard: guardOf{k},
+		Me: local.Name, Length: length, TTL: e.TTL, Store: st, Sender: r.links, Guard: guardOf{k, w},
 		Now: boottime.Now, Instant: clock.Instant, Log: log,
 	})
 	r.receiver = wire.NewReceiver(wire.ReceiverOptions{
@@ -99,7 +100,10 @@ func (r *right) reload(c *config.Config) error {
 
 // guardOf is the guard, as the runner calls it. Neither call waits for more than the
 // guard's own short deadline.
-type guardOf struct{ *keeper }
+type guardOf struct {
+	*keeper
+	*warden
+}
 
 func (g guardOf) Keep(_ context.Context, k permit.Kept, leading bool) error {
 	return g.keeper.Keep(k, leading)
@@ -107,6 +111,7 @@ func (g guardOf) Keep(_ context.Context, k permit.Kept, leading bool) error {
 
 func (g guardOf) Deadline(_ context.Context, until boottime.Instant) error {
 	g.keeper.Deadline(until)
+	g.warden.confirmed(until)
 	return nil
 }
 
@@ -140,7 +145,7 @@ func (r *right) State(time.Time) ha.Right {
 	out := ha.Right{
 		Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing,
 		Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue,
-		Guarded: r.keeper.guarded(),
+		Guarded: r.keeper.guarded(), Mixed: s.Mixed, Barred: r.warden.barred(),
 	}
 	if !s.Electorate.Released {
 		out.Electorate = s.Electorate.Members
@@ -189,6 +194,7 @@ func (r *right) left(s permit.State, now boottime.Instant) (left, over time.Dura
 
 // Know passes on what a pass knows.
 func (r *right) Know(k agent.Knowledge) {
+	r.warden.know(k.Permit)
 	r.runner.SetLength(k.Permit)
 	r.runner.SetTTL(k.TTL)
 	r.runner.Want(k.Members)

@@ -14,10 +14,6 @@ import (
 // configuration asks for.
 func refuse(c *config.Config) error {
 	var faults []error
-	if c.Watchdog.Mode == "required" {
-		faults = append(faults, errors.New("watchdog.mode is required, and this version drives no watchdog device: "+
-			"a leader without one was asked never to be; set it to automatic or off"))
-	}
 	if c.Bootstrap.Custom != nil {
 		faults = append(faults, fmt.Errorf("bootstrap.method is %s, and this version creates clusters by initdb alone: "+
 			"create the cluster by hand and let the agent adopt it, or set the method to initdb", c.Bootstrap.Method))
@@ -52,9 +48,6 @@ func unusedDynamic(doc map[string]any) []string {
 	if settings.Synchronous != "" {
 		out = append(out, "synchronous_mode is not managed yet: commits do not wait for a standby; "+
 			"a sync key that is there already still limits who may be promoted")
-	}
-	if settings.Failsafe {
-		out = append(out, "failsafe_mode is not used yet: a primary without the store stops when its lease ends")
 	}
 	if len(settings.Permanent) > 0 {
 		out = append(out, "permanent slots are left alone, but not created yet: "+strings.Join(settings.Permanent, ", "))

@@ -36,6 +36,9 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 			if err := h.keeper.arm(ctx); err != nil {
 				return err
 			}
+			if err := h.warden.activate(); err != nil {
+				return fmt.Errorf("promote: %w", err)
+			}
 			return h.pg.Promote(ctx, a.Above)
 		}
 	case ha.Stop:
@@ -50,6 +53,9 @@ func (h *hands) bootstrap(ctx context.Context) error {
 	h.keeper.founding.Store(true)
 	defer h.keeper.founding.Store(false)
 	err := h.pg.Bootstrap(ctx)
+	if err == nil {
+		err = h.warden.activate() // B-803
+	}
 	if err == nil {
 		err = h.pg.PostBootstrap(ctx)
 	}
@@ -80,6 +86,9 @@ func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
 // leaves no server behind: the right to write may be gone.
 func (h *hands) startPrimary(ctx context.Context) error {
 	if err := h.keeper.awaitPermit(ctx); err != nil {
+		return fmt.Errorf("start as primary: %w", err)
+	}
+	if err := h.warden.activate(); err != nil {
 		return fmt.Errorf("start as primary: %w", err)
 	}
 	err := h.pg.StartPrimary(ctx)

@@ -30,6 +30,8 @@ func decide(o Observation) Plan {
 		return end(o)
 	case o.Job.Work != NoWork:
 		return busy(o)
+	case o.barredPrimary():
+		return do(Barred, Stop{Mode: Immediate, For: ForDemotion}) // B-273
 	case !o.Store.Current:
 		return away(o)
 	case o.Store.Settings.StandbyCluster:
@@ -95,6 +97,9 @@ func upkeep(o Observation, plan Plan) Plan {
 		}
 	}
 	quiet := len(plan.Do) == 0
+	if ask, due := o.askFailsafe(); due {
+		first = append([]Action{ask}, first...) // before what waits for a silent store, and fails
+	}
 	plan.Do = append(append(first, plan.Do...), last...)
 	if plan.LookAgain == 0 && quiet {
 		plan.LookAgain = o.Store.Settings.LoopWait

@@ -29,6 +29,8 @@ func downAsLeader(o Observation) Plan {
 		return do(PausedReleasing, Release{}) // B-056
 	case o.startFailedLately():
 		return do(StartFailed, Release{}) // B-040
+	case o.Right.Barred:
+		return do(Barred, Release{}) // B-274
 	case !o.Server.WasPrimary:
 		return do(StartAlone, StartStandby{})
 	case !o.firm():
@@ -54,7 +56,7 @@ func downAlone(o Observation) Plan {
 	switch {
 	case o.Right.Releasing:
 		return wait(HandedOver, soon)
-	case o.Store.View.Leader.Name == o.Me.Name && o.crashedLeader() && o.Right.FreeIn < Idle && !o.Store.Settings.Pause:
+	case o.Store.View.Leader.Name == o.Me.Name && o.crashedLeader() && o.Right.FreeIn < Idle && !o.Right.Barred && !o.Store.Settings.Pause:
 		// The key has been ours all the while, and this agent is new: once it is won
 		// again the server may go on where it left off (B-256).
 		return take(o, RaceRetaken)

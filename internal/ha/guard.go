@@ -85,13 +85,13 @@ func (o Observation) MayWrite() bool {
 func away(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
-	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !s.Pause:
+	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !o.Right.Barred && !s.Pause:
 		return do(Promotion, Promote{Above: o.newestTimeline()})
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
 		return wait(StoreAway, s.LoopWait)
-	case o.crashedLeader() && o.firm() && !s.Pause:
+	case o.crashedLeader() && o.firm() && !o.Right.Barred && !s.Pause:
 		return do(CrashRestart, StartPrimary{}) // the permit holds, so nobody else can lead
-	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.TTL && !s.Pause:
+	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.TTL && !o.Right.Barred && !s.Pause:
 		return wait(NoPermit, soon)
 	case o.demotedOffline():
 		return do(StoreAwayTooLong, StartStandby{}) // for readers (B-158)

@@ -13,6 +13,8 @@ func lead(o Observation) Plan {
 		return wait(Leading, soon) // starting, or out of connections: the lease goes on (B-095)
 	case o.Server.Role == Standby && s.Pause && f.Candidate != o.Me.Name:
 		return do(PausedReleasing, Release{}) // B-071
+	case o.Server.Role == Standby && o.Right.Barred && !s.Pause:
+		return barredStandby(o)
 	case o.Server.Role == Standby && !o.Right.MayPromote:
 		return wait(NoPermit, soon)
 	case o.Server.Role == Standby:
@@ -69,6 +71,9 @@ func (o Observation) leaderRecords() []Action {
 	}
 	if status := o.status(); o.Memory.StatusAge >= o.Store.Settings.LoopWait && !status.Equal(v.Status) {
 		actions = append(actions, PutStatus{Status: status})
+	}
+	if data, due := v.FailsafeWrite(o.Store.Settings, o.Me.Name, o.Me.APIURL); due {
+		actions = append(actions, PutFailsafe{Data: string(data)})
 	}
 	if history, changed := o.history(); changed {
 		actions = append(actions, PutHistory{History: history})

@@ -83,22 +83,25 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(len(plan.Do) == 1, "S1: something beside the end of the right: %v", describe(plan.Do))
 		}
 	}
-	if o.Leadership() == Ours && o.Right.Guarded && !o.Stopping {
+	if o.Leadership() == Ours && o.Right.Guarded && !o.Stopping && !o.Right.Barred {
 		wrong(!kills || o.Server.Directory != Data || o.Server.Unfinished != NoWork, "the leader's server is killed though the guard can thaw it")
 	}
 	for i, a := range plan.Do {
 		switch a := a.(type) {
 		case Promote:
 			wrong(o.Right.MayPromote, "S1, P4, P8: promotion without the right to")
+			wrong(!o.Right.Barred || s.Pause, "B-274: promotion without the watchdog that is required")
 			wrong(o.Server.Role == Standby && o.Server.Answering && o.Job.Work == NoWork, "promotion of what is no idle standby")
 			wrong(!s.Pause || v.Failover.Candidate == o.Me.Name, "B-505: promotion while paused")
 		case StartPrimary:
 			wrong(o.Right.Leading && o.Right.Left > 0, "S1: start as primary without a permit")
+			wrong(!o.Right.Barred, "B-273: start as primary without the watchdog that is required")
 			wrong(o.Server.WasPrimary && !o.Server.Running && !s.Pause, "start as primary of what was none, runs, or is paused")
 		case StartStandby:
 			wrong(!o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork, "a half-written directory is started")
 		case Acquire:
 			wrong(o.Leadership() == Nobody && o.Right.Free, "S1: the lead is taken while another may have it")
+			wrong(!o.Right.Barred || s.Pause, "B-110: the lead is taken without the watchdog that is required")
 			wrong(plan.LookAgain > 0, "nobody would look whether the lead was won")
 			unfit(o, wrong)
 		case AskPeers:
@@ -128,6 +131,10 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(v.Initialize.Bootstrapping() && a.Modified == v.Initialize.Modified, "S5: the identity of a cluster is taken back")
 		case Found:
 			wrong(v.Initialize.Lease == o.Store.LeaseID && v.Initialize.Lease != 0 && v.Initialize.Bootstrapping(), "S5: the creation of another is ended")
+		case AskFailsafe:
+			_, asksItself := a.Others[o.Me.Name]
+			wrong(i == 0 && mine && s.Failsafe && !s.Pause && o.Store.Silent && o.Server.Role == Primary && v.Failsafe[o.Me.Name] != "" && !asksItself,
+				"B-542: a failsafe round of who has no right to one")
 		case Quit:
 			wrong(i == len(plan.Do)-1, "something after the end")
 		}
@@ -209,7 +216,7 @@ func right(r *rand.Rand) Right {
 	some := func() time.Duration {
 		return pick(r, 1, 50*time.Millisecond, 400*time.Millisecond, time.Second, loop, time.Minute)
 	}
-	out := Right{Guarded: r.IntN(3) > 0, FreeIn: Idle}
+	out := Right{Guarded: r.IntN(3) > 0, FreeIn: Idle, Mixed: yes(), Barred: r.IntN(5) == 0}
 	switch r.IntN(4) {
 	case 0: // a leader: with a permit, with one that has ended, without one yet
 		out.Leading = true
@@ -246,6 +253,7 @@ func mutate(r *rand.Rand, o *Observation) {
 	switch r.IntN(25) {
 	case 0:
 		o.Store.Current = yes()
+		o.Store.Silent = !o.Store.Current || yes()
 	case 1:
 		o.Store.View.Leader = cluster.Leader{Name: name(), Lease: leaseID + int64(r.IntN(3))}
 	case 2:

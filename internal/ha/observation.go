@@ -24,6 +24,7 @@ type Observation struct {
 	Me       Me
 	Store    Store
 	Right    Right
+	Failsafe Failsafe
 	Server   Server
 	Job      Job      // the work under way; Job.Work is NoWork when there is none
 	Last     Finished // the work that ended last
@@ -62,6 +63,7 @@ const (
 // Store is what this node knows of the store.
 type Store struct {
 	Current  bool         // the view is not older than the watch that feeds it
+	Silent   bool         // it is not, or a call of the store had no answer
 	View     cluster.View // the last one, even when it is not current
 	Settings cluster.Settings
 	Dynamic  map[string]any // the last good dynamic configuration
@@ -95,6 +97,20 @@ type Right struct {
 	// Guarded: a process of its own freezes the server at the end of the permit,
 	// whatever becomes of this one.
 	Guarded bool
+
+	// Mixed: members of Patroni's are in the scope, so the permit ends with the lease
+	// of the leader key unless they promise in failsafe mode not to race.
+	Mixed bool
+
+	// Barred: a watchdog is required and does not work, so this node must not lead
+	// (B-110, B-273). Nothing is asked of it while the cluster is paused.
+	Barred bool
+}
+
+// Failsafe is how failsafe mode stands.
+type Failsafe struct {
+	Asking bool          // a round of questions is under way
+	Age    time.Duration // since the last one was begun; very long if none ever was
 }
 
 // Leadership tells who leads. A key that carries our name without our leading is

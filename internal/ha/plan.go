@@ -41,6 +41,9 @@ type (
 	// PutHistory writes the history key, if the leader key is still ours.
 	PutHistory struct{ History cluster.History }
 
+	// PutFailsafe writes the failsafe key, if the leader key is still ours.
+	PutFailsafe struct{ Data string }
+
 	// PutConfig restores a lost dynamic configuration, if the leader key is ours.
 	PutConfig struct{ Document map[string]any }
 
@@ -76,6 +79,15 @@ type (
 	AskPeers struct {
 		Members []cluster.Member
 		Within  time.Duration
+	}
+
+	// AskFailsafe asks all the others, API URL by name, to accept that this member
+	// stays leader without the store. It does not wait: a later pass sees the end of
+	// the round, which is a success if all of Needed have accepted.
+	AskFailsafe struct {
+		Others map[string]string
+		Needed []string
+		Call   cluster.FailsafeCall
 	}
 
 	// ReadLog asks the leader's server for its timeline history.
@@ -164,6 +176,7 @@ func (Release) action()         {}
 func (PutMember) action()       {}
 func (PutStatus) action()       {}
 func (PutHistory) action()      {}
+func (PutFailsafe) action()     {}
 func (PutConfig) action()       {}
 func (ClearFailover) action()   {}
 func (RaceInitialize) action()  {}
@@ -171,6 +184,7 @@ func (AdoptInitialize) action() {}
 func (Found) action()           {}
 func (Unfound) action()         {}
 func (AskPeers) action()        {}
+func (AskFailsafe) action()     {}
 func (ReadLog) action()         {}
 func (Follow) action()          {}
 func (CreateSlot) action()      {}

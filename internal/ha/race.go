@@ -25,7 +25,7 @@ func race(o Observation) Plan {
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
 		}
 		return take(o, RaceRetaken)
-	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked: // S6, S3
+	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked, o.Right.Barred: // S6, S3, B-110
 		return wait(RaceExcluded, s.LoopWait)
 	case !o.Right.Free && o.Right.FreeIn >= Idle:
 		return take(o, RaceWon)
@@ -124,7 +124,7 @@ func raceRequested(o Observation) Plan {
 // others are all other members that can be asked.
 func (o Observation) others() []cluster.Member {
 	var out []cluster.Member
-	for _, m := range o.Store.View.Members {
+	for _, m := range o.Store.View.FailsafePeers(o.Store.Settings) {
 		if m.Name != o.Me.Name && m.APIURL != "" && !o.silentLeader(m) {
 			out = append(out, m)
 		}
@@ -136,7 +136,7 @@ func (o Observation) others() []cluster.Member {
 // those of the sync key (B-113), else all that can be asked.
 func (o Observation) opponents() []cluster.Member {
 	var out []cluster.Member
-	for _, m := range o.Store.View.Members {
+	for _, m := range o.Store.View.FailsafePeers(o.Store.Settings) {
 		voter := o.syncActive() && o.Store.View.Sync.Includes(m.Name)
 		switch {
 		case m.Name == o.Me.Name, m.APIURL == "", o.silentLeader(m):

@@ -14,6 +14,7 @@ const (
 	PermitOver
 	FrozenWithoutLead
 	Overtaken
+	Barred
 	NotOurCluster
 	RunsAsStandbyAlone
 	Busy
@@ -73,6 +74,7 @@ var reasonText = map[Reason]string{
 	PermitOver:               "this member has no right to write that would hold, and no guard that would freeze the server in time: killing it before another member may take over",
 	FrozenWithoutLead:        "the server is frozen and this member does not lead: killing it",
 	Overtaken:                "another member holds the leader key: this primary is killed",
+	Barred:                   "the watchdog device, which is required, does not work: this member may not lead",
 	NotOurCluster:            "the data directory belongs to another cluster",
 	RunsAsStandbyAlone:       "the server is a standby of a cluster that the store does not know: start the agent beside the primary first",
 	Busy:                     "work is under way",

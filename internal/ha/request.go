@@ -88,7 +88,9 @@ func busy(o Observation) Plan {
 	switch {
 	case o.Job.Work == StoppingServer:
 		return stopping(o)
-	case o.Leadership() == Nobody && o.MayWrite() && !s.Pause:
+	case o.Right.Barred && o.MayWrite() && (o.Job.Work == StartingPrimary || o.Job.Work == Promoting) && !s.Pause:
+		return do(Barred, KillServer{}) // B-273
+	case o.Leadership() == Nobody && o.MayWrite() && !o.Right.Barred && !s.Pause:
 		return take(o, RaceRetaken) // the lead went away under a promotion or a start
 	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > s.PrimaryStartTimeout:
 		candidates := o.candidates(false)

@@ -25,6 +25,8 @@ type Driver struct {
 	sighted bool // the mirror was seen in this life
 	mix     mix
 
+	abstains boottime.Instant // promised in failsafe mode: no takeover before
+
 	passed   boottime.Instant // the decision loop's last pass
 	nextBeat boottime.Instant
 	led      bool // at the end of the last step
@@ -65,6 +67,9 @@ func (d *Driver) step(now boottime.Instant) {
 	if leads && !d.led {
 		d.nextBeat = now // the first permit runs already, and needs all members from here on (P8)
 		d.standing = false
+	}
+	if !leads {
+		d.mix.promised = 0 // it was given to a primary
 	}
 	d.led = leads
 	d.keepRecord(now)
@@ -153,7 +158,7 @@ func (d *Driver) send(w Write, now boottime.Instant) {
 
 // takeOver sends a takeover, if the agent wants one and the rules allow it.
 func (d *Driver) takeOver(now boottime.Instant) {
-	if _, ok := d.node.FreeAt(); !ok {
+	if _, ok := d.freeAt(now); !ok {
 		d.standing = false
 	}
 	if !d.standing || d.tried != 0 && now < d.tried.Add(d.pause()) {
@@ -198,7 +203,8 @@ func (d *Driver) next(now boottime.Instant) boottime.Instant {
 
 // awaitLeader is when a member has something to do.
 func (d *Driver) awaitLeader(n *next) {
-	if at, ok := d.node.FreeAt(); ok {
+	n.consider(d.abstains)
+	if at, ok := d.freeAt(n.now); ok {
 		n.consider(at)
 		if d.standing {
 			n.consider(d.node.follower.retry)

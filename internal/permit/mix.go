@@ -20,6 +20,8 @@ type mix struct {
 	lease  int64           // of the leader key, while it is ours
 	end    boottime.Instant
 	away   bool // the mirror is not current: others know better
+
+	promised boottime.Instant // until then Patroni's members have promised not to race; 0: not
 }
 
 // see takes the mirror's word. Patroni's member is forgotten only while the leader
@@ -80,5 +82,9 @@ func (d *Driver) permit() boottime.Instant {
 	if p == 0 || !d.mixed() {
 		return p
 	}
-	return max(min(p, d.mix.end.Add(-leaseMargin)), 0)
+	return max(min(p, d.mix.safe()), 0)
 }
+
+// safe is the instant until which no member of Patroni's can have taken the leader
+// key: the lease runs, or all have promised in failsafe mode.
+func (m *mix) safe() boottime.Instant { return later(m.end, m.promised).Add(-leaseMargin) }

@@ -186,6 +186,17 @@ func (r *Runner) Adopt(k Kept, deadline boottime.Instant) {
 // Stand takes over as soon as the rules allow, see Driver.
 func (r *Runner) Stand() { r.step(func(d *Driver, now boottime.Instant) { d.Stand(now) }) }
 
+// Promised takes the end of a failsafe round, see Driver.
+func (r *Runner) Promised(until boottime.Instant) {
+	r.step(func(d *Driver, now boottime.Instant) { d.Promised(until, now) })
+}
+
+// Abstain promises in failsafe mode not to take over before, see Driver.
+func (r *Runner) Abstain(until boottime.Instant) (ok bool) {
+	r.step(func(d *Driver, now boottime.Instant) { ok = d.Abstain(until, now) })
+	return ok
+}
+
 // Passed says that the decision loop has finished a pass.
 func (r *Runner) Passed() { r.step(func(d *Driver, now boottime.Instant) { d.Passed(now) }) }
 

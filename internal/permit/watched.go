@@ -73,7 +73,7 @@ func (d *Driver) look(now boottime.Instant) outward {
 	o.suspect = d.leader.suspect
 	at := d.overdueAt()
 	o.overdue = at != 0 && (now >= at || o.suspect)
-	if at, ok := d.node.FreeAt(); ok {
+	if at, ok := d.freeAt(now); ok {
 		o.free = now >= at && !d.node.follower.stale
 	}
 	return o
@@ -91,7 +91,7 @@ func (d *Driver) State(now boottime.Instant) State {
 	s.Term, _ = d.node.Term()
 	s.Electorate = d.node.follower.view.Electorate
 	s.Heard, s.LeaderPosition = d.leader.beat, d.leader.position
-	if at, ok := d.node.FreeAt(); ok {
+	if at, ok := d.freeAt(now); ok {
 		s.FreeAt = later(at, 1) // not 0, which says that it will not be
 	}
 	return s

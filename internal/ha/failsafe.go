@@ -1,0 +1,43 @@
+package ha
+
+import (
+	"slices"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
+)
+
+// askFailsafe is the question that lets a leader go on without the store where
+// members of Patroni's would race as soon as the lease ends (B-090): at the first
+// silence of the store, and every loop_wait. Without them the electorate is enough,
+// for its members acknowledge the leader all the time.
+//
+// All of the failsafe key are asked. But members of ours are bound by the electorate
+// whatever they answer, so only the acceptance of the rest is needed.
+func (o Observation) askFailsafe() (AskFailsafe, bool) {
+	s, v := o.Store.Settings, o.Store.View
+	primary := o.Right.Leading && o.Server.Running && o.Server.Role == Primary
+	if !cluster.FailsafeApplies(s, primary, o.Store.Silent) || !o.Right.Mixed || o.Failsafe.Asking || o.Failsafe.Age < s.LoopWait {
+		return AskFailsafe{}, false
+	}
+	others, ok := cluster.FailsafeOthers(v.Failsafe, o.Me.Name)
+	if !ok {
+		return AskFailsafe{}, false // B-542: nobody has promised anything, and the lease ends
+	}
+	ask := AskFailsafe{Others: others, Call: cluster.FailsafeCall{Name: o.Me.Name, ConnURL: o.Me.ConnURL, APIURL: o.Me.APIURL}}
+	for name := range others {
+		if m, _ := v.Member(name); !m.Permit {
+			ask.Needed = append(ask.Needed, name)
+		}
+	}
+	slices.Sort(ask.Needed)
+	if o.Server.Answering {
+		ask.Call.Slots = map[string]wal.LSN{cluster.SlotName(o.Me.Name): o.Server.End.LSN}
+		for _, slot := range o.Server.Slots {
+			if !slot.Foreign {
+				ask.Call.Slots[slot.Name] = slot.Restart
+			}
+		}
+	}
+	return ask, true
+}
