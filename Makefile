@@ -12,7 +12,7 @@ GOBUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(
 .PHONY: help build demo test lint fmt sim e2e chaos needless install clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/matriarch, one static file
 	@scripts/need-go.sh
@@ -31,8 +31,17 @@ lint: ## format, vet, staticcheck
 fmt: ## gofmt -w
 	gofmt -w .
 
-sim: ## simulated clusters only
-	$(GO) test -count=1 ./internal/sim
+SEEDS ?= 500
+HOURS ?= 2
+SEED  ?= 1
+
+sim: ## simulated clusters: SEEDS=500 of them live HOURS=2 each (SEED=1 is the first, SIM='-dense')
+	$(GO) test -count=1 -timeout 0 ./internal/sim -run '^TestSeeds$$' -v -args -seed $(SEED) -seeds $(SEEDS) -hours $(HOURS) $(SIM)
+
+MUTANT_SEEDS ?= 400
+
+sim-mutants: ## rules left out, one at a time: after how many of MUTANT_SEEDS=400 seeds each is noticed
+	$(GO) test -count=1 -timeout 0 ./internal/sim -run '^TestMutants$$' -v -args -mutant-seeds $(MUTANT_SEEDS)
 
 e2e: ## whole clusters with real servers only
 	$(GO) test -count=1 -timeout 20m ./test/e2e/...

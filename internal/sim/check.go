@@ -87,35 +87,36 @@ func (w *World) checkUnbroken() {
 	})
 }
 
-// checkBest: nobody is promoted who lacks what a better candidate has, when that one
-// was there to be asked all the while. A candidate may pass a better one over after it
-// has held back for a second, but never one on a newer timeline.
-func (w *World) checkBest(s *server) {
-	calm := max(w.longest*7/10, 100*time.Millisecond)
-	if w.stableFor() < calm || w.requested || w.now.sub(s.receiver.last) < calm {
-		return
+// passedOver says which candidate has what this one lacks, though it was there to be
+// asked ever since the lead was first seen to be open: this one must not ask for the
+// lead. It may pass a better one over after it has held back for a while, but never
+// one on a newer timeline.
+func (w *World) passedOver(s *server, open instant, free time.Duration) string {
+	if w.stable > open || w.requested || s.receiver.last > open {
+		return ""
 	}
 	for _, h := range w.hosts {
 		o := h.server
-		if o == s || !w.mayBeAsked(s.h, h) || w.now.sub(o.receiver.last) < calm {
+		if o == s || !w.mayBeAsked(s.h, h) || o.receiver.last > open {
 			continue
 		}
 		newer := o.disk.history.Timeline > s.disk.history.Timeline
-		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && s.h.agent.right.stoodFor < holdBack
+		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && free < holdBack
 		if newer || ahead {
-			w.violation("S6: %s is promoted at %v though %s at %v was there to be asked", s.h.name, s.disk.point(), h.name, o.disk.point())
+			return fmt.Sprintf("%s at %v was there to be asked", h.name, o.disk.point())
 		}
 	}
+	return ""
 }
 
 // holdBack is for how long a candidate lets a better one go before, at the least.
-const holdBack = 900 * time.Millisecond
+const holdBack = 450 * time.Millisecond
 
 // mayBeAsked reports that a host's standby can be a candidate, and answers.
 func (w *World) mayBeAsked(from, h *host) bool {
 	s := h.server
 	return s.runs() && s.phase == ready && !s.primary && h.agent.runs() && w.net.joined(from.machine, h.machine) &&
-		!h.tags.Nofailover() && s.disk.systemID == w.systemID && w.net.loss == 0 && w.busy == 0 && w.replayLag == 0
+		!h.tags.Nofailover() && s.disk.systemID == w.systemID && w.net.loss == 0 && !w.slowed && w.etcdSlow == 0 && w.busy == 0 && w.replayLag == 0
 }
 
 // acknowledged is a commit that a client was told of.
@@ -136,7 +137,9 @@ func (w *World) checkPromotion(s *server) {
 		w.violation("S5: %s is promoted, and its system is another one", s.h.name)
 	}
 	w.checkLag(s)
-	w.checkBest(s)
+	if better := s.h.agent.right.better; better != "" {
+		w.violation("S6: %s is promoted at %v, and asked for the lead though %s", s.h.name, d.point(), better)
+	}
 	for branch := range w.branches + 1 {
 		upTo, acked := w.acked[branch]
 		if !acked || d.has(branch, upTo) {

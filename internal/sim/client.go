@@ -181,7 +181,7 @@ func (c *client) send(r *request, m *member) {
 		m.do(m.life, func() {
 			s.propose(m, func() {
 				answer := r.do()
-				w.after(w.between(fsyncLeast, fsyncMost)+s.slow(), func() {
+				w.after(w.cost(fsync)+s.slow(), func() {
 					w.net.send(m.machine, c.machine, func() {
 						c.process(func() {
 							err, failed := answer.(error)
@@ -197,11 +197,8 @@ func (c *client) send(r *request, m *member) {
 	})
 }
 
-// A write is agreed upon when a majority has it on disk.
-const (
-	fsyncLeast = 300 * time.Microsecond
-	fsyncMost  = 2 * time.Millisecond
-)
+// fsync is until a majority has a write on disk.
+const fsync = time.Millisecond
 
 // slow is what a slow disk adds.
 func (s *etcd) slow() time.Duration { return s.w.upTo(s.w.etcdSlow) }

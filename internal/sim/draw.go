@@ -31,3 +31,16 @@ func Draw(seed uint64) Settings {
 	}
 	return s
 }
+
+// Dense are the settings of a seed under faults that follow on each other.
+func Dense(seed uint64, m Mutant) Settings {
+	s := Draw(seed)
+	s.Dense, s.Mutant, s.Apart = true, m, true
+	if m.tagsOff && s.NoFail == "" {
+		s.NoFail = "n1"
+	}
+	if m.lagOff {
+		s.MaxLag, s.RowBytes, s.LoopWait = 20000, 1000, 1
+	}
+	return s
+}

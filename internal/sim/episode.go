@@ -2,25 +2,6 @@ package sim
 
 import "time"
 
-// Result is what a run has come to.
-type Result struct {
-	Seed       uint64
-	Hours      float64       // of the cluster's life, leaps included
-	Lived      time.Duration // without the leaps
-	Faults     int
-	Episodes   int
-	Promotions int
-	Freezes    int
-	Kills      int
-	Commits    int
-	Lost       int64 // bytes acknowledged and not shipped
-	Steps      int64
-	Passes     int
-	Worst      time.Duration // the longest time without a primary
-	AfterHeal  time.Duration // and the longest of those counted from the end of the faults
-	Broken     string
-}
-
 // gap is the mean time from the end of one episode of faults to the next.
 const gap = 4 * time.Minute
 
@@ -50,12 +31,6 @@ func (w *World) Simulate(hours float64) Result {
 // restEvery is after how many episodes a cluster under dense faults may settle.
 const restEvery = 10
 
-func (w *World) result(episodes int) Result {
-	return Result{Seed: w.seed, Hours: time.Duration(w.now + w.skipped).Hours(), Lived: time.Duration(w.now), Faults: w.faults, Episodes: episodes,
-		Promotions: w.promotions, Freezes: w.freezes, Kills: w.kills, Commits: w.commits, Lost: int64(w.lost), Steps: w.steps, Passes: w.passes,
-		Worst: w.worst, AfterHeal: w.afterHeal, Broken: w.broken}
-}
-
 // settleLimit is L2's: a fault has ended, and every member streams. A copy of a data
 // directory takes 3 s here, and a wait after a failed try up to loop_wait.
 const settleLimit = 3 * time.Minute
@@ -84,6 +59,8 @@ func (w *World) unsettled() string {
 		case !h.server.runs():
 			return "the server of " + h.name + " does not run"
 		case !h.server.receiver.streamsFrom(leader.server):
+			w.tell("%s: %+v, current %v, base %d shown %d etcd %d watch %+v", h.name, h.agent.right.State(h.now()), h.agent.store.current, h.agent.store.base, h.agent.store.shown.Revision, w.etcd.revision, h.agent.store.watch.standing)
+			w.tell("electorate %s", w.etcd.values["electorate"].Data)
 			return h.name + " does not stream from " + leader.name
 		}
 	}
@@ -164,6 +141,9 @@ func (w *World) episode() {
 
 // calmFor is how long nothing has happened before a fault that is judged by itself.
 const calmFor = 3 * time.Second
+
+// stableFor is how long no fault has begun or ended.
+func (w *World) stableFor() time.Duration { return w.now.sub(w.stable) }
 
 // single is what a single fault of a settled cluster may not do.
 func (w *World) single(f fault) {

@@ -144,7 +144,7 @@ func (s *etcd) serve() {
 
 // expiryLag is how long etcd takes to notice the end of a lease: its lessor looks
 // every 500 ms, and the revocation goes through the log.
-const expiryLag = 500 * time.Millisecond
+const expiryLag = 400 * time.Millisecond
 
 // sweepLater plans a look at the next end of a lease.
 func (s *etcd) sweepLater() {
@@ -156,7 +156,7 @@ func (s *etcd) sweepLater() {
 		next = min(next, l.expires)
 	}
 	s.sweeping = true
-	s.w.when(max(next, s.w.now).add(s.w.upTo(expiryLag)), func() {
+	s.w.when(max(next, s.w.now).add(s.w.about(expiryLag)), func() {
 		s.sweeping = false
 		if s.works() {
 			s.sweep()

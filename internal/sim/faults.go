@@ -99,6 +99,7 @@ func (w *World) heal() {
 	w.net.loss, w.net.twice, w.etcdSlow, w.busy, w.replayLag = 0, 0, 0, 0, 0
 	for _, h := range w.hosts {
 		h.lag = 0
+		h.server.receiver.hurry()
 		if h.agent.alive {
 			h.agent.store.lag = 0
 		}
@@ -124,7 +125,7 @@ func (w *World) anyHost() *host {
 
 func (w *World) killAgent() func() {
 	p := w.anyHost().agent
-	if p.h.guard.stopped > 0 {
+	if p.h.guard.stopped != 0 {
 		return nil // nobody would be left to look after the guard; see the package's doc
 	}
 	w.tell("FAULT %s: agent killed", p.h.name)
@@ -138,7 +139,7 @@ func (w *World) killAgent() func() {
 
 func (w *World) stopAgent() func() {
 	p := w.anyHost().agent
-	if p.h.guard.stopped > 0 || !p.alive {
+	if p.h.guard.stopped != 0 || !p.alive {
 		return nil
 	}
 	w.tell("FAULT %s: agent stopped", p.h.name)
@@ -148,11 +149,11 @@ func (w *World) stopAgent() func() {
 // stopProcess is SIGSTOP, and SIGCONT when it is healed.
 func (w *World) stopProcess(p *process) func() {
 	life := p.life
-	p.stop()
+	p.stop(bySignal)
 	w.checkPrimaries()
 	return func() {
-		if p.alive && p.life == life && p.stopped > 0 {
-			p.resume()
+		if p.alive && p.life == life {
+			p.resume(bySignal)
 			w.checkPrimaries()
 			w.review()
 		}
@@ -161,7 +162,7 @@ func (w *World) stopProcess(p *process) func() {
 
 func (w *World) endAgent() func() {
 	p := w.anyHost().agent
-	if !p.alive || p.stopped > 0 {
+	if !p.alive || p.stopped != 0 {
 		return nil
 	}
 	w.tell("FAULT %s: agent told to end", p.h.name)
@@ -184,7 +185,7 @@ func (w *World) killGuard() func() {
 
 func (w *World) stopGuard() func() {
 	g := w.anyHost().guard
-	if !g.alive || g.stopped > 0 || !g.h.agent.runs() {
+	if !g.runs() || !g.h.agent.runs() {
 		return nil
 	}
 	w.tell("FAULT %s: guard stopped", g.h.name)
@@ -320,9 +321,8 @@ func (w *World) killMember() func() {
 func (w *World) startMember(m *member) {
 	if !m.alive && !w.machines[m.machine].off {
 		m.start()
-		m.stopped = 0
 		if w.machines[m.machine].suspended {
-			m.stopped = 1
+			m.stop(bySuspension)
 		}
 		w.review()
 	}
@@ -364,6 +364,7 @@ func (w *World) lossyNetwork() func() {
 func (w *World) slowNetwork() func() {
 	most := w.upTo(2 * w.permit)
 	w.tell("FAULT messages take up to %v on some links", most)
+	w.slowed = true
 	slow := make([][]bool, len(w.machines))
 	for i := range slow {
 		slow[i] = make([]bool, len(w.machines))
@@ -374,6 +375,7 @@ func (w *World) slowNetwork() func() {
 		}
 	}
 	return func() {
+		w.slowed = false
 		for i := range slow {
 			for j := range slow[i] {
 				if slow[i][j] {

@@ -40,7 +40,7 @@ func (g *guard) state() fence.State {
 // begin starts the process, with nothing to guard.
 func (g *guard) begin() {
 	g.start()
-	g.stopped = g.h.suspended()
+	g.h.stopIfSuspended(&g.process)
 	g.deadline, g.armed, g.told, g.standing, g.has = 0, false, fence.NoOrder, fence.Running, false
 	g.turn++
 }
@@ -109,7 +109,7 @@ func (g *guard) freeze(why fence.Reason) {
 func (g *guard) still(why fence.Reason) {
 	g.standing = fence.Frozen
 	s := g.h.server
-	s.stop()
+	s.stop(byGuard)
 	s.frozen = true
 	g.w.freezes++
 	g.w.touched()
@@ -127,7 +127,7 @@ func (g *guard) thaw() {
 		s.frozen = false
 		g.w.touched()
 		g.w.tell("%s: the guard has thawed PostgreSQL", g.h.name)
-		s.resume()
+		s.resume(byGuard)
 		g.w.checkPrimaries()
 		s.feed()
 		s.changed()
@@ -199,10 +199,5 @@ func (g *guard) die() {
 	g.end()
 	g.has = false
 	g.turn++
-	s := g.h.server
-	if s.frozen { // SIGQUIT does not reach a stopped process before SIGCONT does
-		s.frozen = false
-		s.stopped = max(s.stopped-1, 0)
-	}
-	s.crash()
+	g.h.server.crash()
 }

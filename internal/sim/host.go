@@ -36,12 +36,11 @@ func newHost(w *World, name string, machine int) *host {
 func (h *host) instant() boottime.Instant { return h.clock.read(h.w.now) }
 func (h *host) now() time.Time            { return timeOf(h.instant()) }
 
-// suspended is 1 while the machine is, as one cause for its processes to stand still.
-func (h *host) suspended() int {
+// stopIfSuspended is for a process that a fault starts while its machine stands still.
+func (h *host) stopIfSuspended(p *process) {
 	if h.w.machines[h.machine].suspended {
-		return 1
+		p.stop(bySuspension)
 	}
-	return 0
 }
 
 // machine is what processes run on.
@@ -79,14 +78,12 @@ func (w *World) powerOff(i int) {
 	w.tell("%s: power off", m.name)
 	if e := w.etcdOn(i); e != nil {
 		e.end()
-		e.stopped = 0
 	}
 	if h := m.host; h != nil {
 		h.server.crash()
 		h.agent.kill()
 		h.guard.end()
 		h.guard.has = false
-		h.agent.stopped, h.guard.stopped, h.server.stopped = 0, 0, 0
 	}
 	w.review()
 }
@@ -118,7 +115,7 @@ func (w *World) suspend(i int) {
 	m.suspended = true
 	w.tell("%s: suspended", m.name)
 	for _, p := range w.processesOn(i) {
-		p.stop()
+		p.stop(bySuspension)
 	}
 	w.checkPrimaries()
 	w.review()
@@ -135,7 +132,7 @@ func (w *World) wake(i int) {
 	w.tell("%s: goes on", m.name)
 	w.waking = true
 	for _, p := range w.processesOn(i) {
-		p.resume()
+		p.resume(bySuspension)
 		if h := m.host; h != nil && p == &h.guard.process && h.guard.alive {
 			h.guard.look()
 			w.waking = false

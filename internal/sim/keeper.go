@@ -71,7 +71,7 @@ const (
 )
 
 func (k *keeper) lookAfter() {
-	if k.at == 0 || k.p.h.guard.stopped == 0 {
+	if k.at == 0 || k.p.h.guard.stopped&bySignal == 0 {
 		return // one that runs needs no looking after
 	}
 	k.watch(k.at)
@@ -83,12 +83,11 @@ func (k *keeper) watch(at boottime.Instant) {
 	life := p.life
 	p.w.when(p.h.clock.real(at.Add(frozenLate)), func() {
 		p.do(life, func() {
-			if k.at > at || g.stopped == 0 || p.h.suspended() > 0 {
+			if k.at > at || g.stopped&bySignal == 0 {
 				return
 			}
 			p.w.tell("%s: the agent continues the guard", p.h.name)
-			g.stopped = 1
-			g.resume()
+			g.resume(bySignal)
 			g.look()
 		})
 	})

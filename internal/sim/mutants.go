@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"time"
-
 	"matriarch/internal/cluster"
 	"matriarch/internal/ha"
 	"matriarch/internal/permit"
@@ -88,6 +86,3 @@ func (w *World) mutatePeers(h *host, answers []ha.Peer) []ha.Peer {
 	}
 	return answers
 }
-
-// stableFor is how long what decides a race has been as it is.
-func (w *World) stableFor() time.Duration { return w.now.sub(w.stable) }

@@ -6,13 +6,14 @@ import "time"
 // message is sent, and once more when it arrives: a link that was cut meanwhile
 // loses it.
 type network struct {
-	engine *engine
-	cuts   [][]int // how many faults cut the way from one machine to another
-	slow   [][]time.Duration
-	loss   int           // of a hundred messages, this many are lost
-	twice  int           // and this many come twice
-	usual  time.Duration // a message takes between half of this and this
-	calm   bool          // the usual, and nothing else: no lots are drawn
+	engine  *engine
+	cuts    [][]int // how many faults cut the way from one machine to another
+	slow    [][]time.Duration
+	loss    int           // of a hundred messages, this many are lost
+	twice   int           // and this many come twice
+	usual   time.Duration // a message takes between half of this and this
+	calm    bool          // the usual, and nothing else: no lots are drawn
+	instant bool          // no time at all
 }
 
 func newNetwork(e *engine, machines int) *network {
@@ -31,6 +32,9 @@ func (n *network) joined(a, b int) bool { return n.open(a, b) && n.open(b, a) }
 
 // delay is how long a message takes.
 func (n *network) delay(from, to int) time.Duration {
+	if n.instant {
+		return 0
+	}
 	if from == to {
 		return 20 * time.Microsecond
 	}

@@ -68,7 +68,7 @@ func (x peers) ask(other *host, answer func(ha.Peer, bool)) {
 			return
 		}
 		o.do(o.life, func() {
-			w.after(askTakes, func() {
+			w.after(w.cost(askTakes), func() {
 				o.do(o.life, func() { back(other.position()) })
 			})
 		})

@@ -47,7 +47,7 @@ func (p *agentProcess) begin() {
 		return
 	}
 	p.start()
-	p.stopped = p.h.suspended()
+	p.h.stopIfSuspended(&p.process)
 	p.ended, p.stopping = false, false
 	p.failures, p.immediate = 0, 0
 	p.work = work{}

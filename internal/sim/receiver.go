@@ -15,6 +15,7 @@ type receiver struct {
 	turn      int // counts the states; a plan of an earlier one is void
 	planned   bool
 	flying    bool    // a piece of the log is on its way
+	flight    int     // counts them
 	last      instant // when something came last
 }
 
@@ -92,10 +93,11 @@ func (r *receiver) feedFrom(up *server) {
 		return // resumed when the link is back
 	}
 	r.flying = true
-	upTo, turn, life := up.disk.end(), r.turn, s.life
+	r.flight++
+	upTo, turn, life, flight := up.disk.end(), r.turn, s.life, r.flight
 	w.after(w.net.delay(up.h.machine, s.h.machine)+s.h.lag, func() {
 		s.do(life, func() {
-			if turn != r.turn {
+			if turn != r.turn || flight != r.flight {
 				return
 			}
 			r.flying = false
@@ -104,6 +106,15 @@ func (r *receiver) feedFrom(up *server) {
 			}
 		})
 	})
+}
+
+// hurry sends what is on its way once more, now that nothing holds it up.
+func (r *receiver) hurry() {
+	if r.flying {
+		r.flying = false
+		r.flight++
+		r.feedFrom(r.from)
+	}
 }
 
 // take writes what has come, and says so.

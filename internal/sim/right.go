@@ -24,8 +24,10 @@ type right struct {
 	sight  permit.Sight // of the content as seen last
 	ended  boottime.Instant
 
-	freeFor  time.Duration // as told last
-	stoodFor time.Duration // when the lead was asked for last
+	freeFor time.Duration // as told last
+	open    instant       // since when the lead is seen to be open; 0: it is not
+	stood   instant       // when the lead was asked for last
+	better  string        // who should have had it, if that is so of every time
 }
 
 func newRight(p *agentProcess) *right { return &right{p: p} }
@@ -40,7 +42,7 @@ func (r *right) begin() {
 		r.driver = permit.NewDriver(options, now)
 	}
 	r.call(func(boottime.Instant) {
-		if g := h.guard; g.alive && g.stopped == 0 && g.has && h.server.alive && g.armed {
+		if g := h.guard; g.runs() && g.has && h.server.alive && g.armed {
 			r.p.w.tell("%s: adopts term %d", h.name, g.kept.Term)
 			r.p.w.adoptions++
 			r.driver.Adopt(g.kept, g.deadline, now)
@@ -216,6 +218,11 @@ func (r *right) State(now time.Time) ha.Right {
 		out.FreeIn = s.FreeAt.Sub(at)
 	}
 	r.freeFor = out.FreeFor
+	if !s.Overdue && !s.Free {
+		r.open = 0
+	} else if r.open == 0 {
+		r.open = r.p.w.now
+	}
 	switch {
 	case s.Permit > at:
 		r.ended = 0
@@ -249,7 +256,11 @@ func (r *right) Know(k agent.Knowledge) {
 
 // Stand takes the lead, Release gives it up.
 func (r *right) Stand() {
-	r.stoodFor = r.freeFor
+	better := r.p.w.passedOver(r.p.h.server, r.open, r.freeFor)
+	if now := r.p.w.now; now.sub(r.stood) > time.Second || better == "" {
+		r.better = better
+	}
+	r.stood = r.p.w.now
 	r.call(r.driver.Stand)
 }
 

@@ -3,64 +3,100 @@ package sim
 import (
 	"flag"
 	"fmt"
-	"syscall"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
 var (
-	seedFirst = flag.Uint64("seed", 1, "the first seed")
-	seedCount = flag.Int("seeds", 20, "how many seeds")
-	hoursEach = flag.Float64("hours", 1, "the hours that each seed's cluster lives")
-	tellAll   = flag.Bool("tell", false, "tell the whole story of the first seed")
-	apart     = flag.Bool("apart", false, "timelines have different numbers whatever the agents say")
-	wordsAll  = flag.Bool("words", false, "the agents' own words as well")
-	denseRun  = flag.Bool("dense", false, "faults follow on each other")
-	storyLen  = flag.Int("lines", 60, "how many lines of a story")
+	firstSeed = flag.Uint64("seed", 1, "the first seed")
+	seedCount = flag.Int("seeds", 0, "how many seeds; 0: what a test run has time for")
+	hoursEach = flag.Float64("hours", 0, "how many hours each seed's cluster lives; 0: what a test run has time for")
+	denseRun  = flag.Bool("dense", false, "faults follow on each other, without rest")
+	storyLen  = flag.Int("lines", 70, "how many lines of a story are shown")
+	tellAll   = flag.Bool("tell", false, "tell the stories of all seeds")
+	wordsAll  = flag.Bool("words", false, "the agents' logs as well")
 )
 
-func TestSeeds(t *testing.T) {
-	start := time.Now()
-	var total Result
-	var lived time.Duration
-	for i := range uint64(*seedCount) {
-		seed := *seedFirst + i
-		set := Draw(seed)
-		if *denseRun {
-			set = dense(seed, Mutant{})
-		}
-		set.Apart = *apart
-		w := NewWorld(seed, set)
-		w.telling = *tellAll
-		r := w.Simulate(*hoursEach)
-		if testing.Verbose() {
-			fmt.Printf("seed %d: %.2f h lived %v, %d passes %d steps, leapt %d/%d %+v\n", seed, r.Hours, r.Lived.Round(time.Second), r.Passes, r.Steps, w.leapt, r.Episodes, w.set)
-		}
-		total.Hours += r.Hours
-		lived += r.Lived
-		total.Faults += r.Faults
-		total.Promotions += r.Promotions
-		total.Freezes += r.Freezes
-		total.Steps += r.Steps
-		total.Passes += r.Passes
-		total.Worst = max(total.Worst, r.Worst)
-		total.AfterHeal = max(total.AfterHeal, r.AfterHeal)
-		if r.Broken != "" || *tellAll {
-			if !*tellAll {
-				w = NewWorld(seed, set)
-				w.telling, w.words = true, *wordsAll
-				w.Simulate(*hoursEach)
-			}
-			fmt.Printf("seed %d %+v: %s\n%s\n", seed, w.set, r.Broken, w.Story(*storyLen))
-			if r.Broken != "" {
-				t.Errorf("seed %d: %s", seed, r.Broken)
-			}
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(800) // worlds are small, and make much garbage
+	os.Exit(m.Run())
+}
+
+// settingsOf are those of a seed in this run.
+func settingsOf(seed uint64, dense bool) Settings {
+	if dense {
+		return Dense(seed, Mutant{})
+	}
+	return Draw(seed)
+}
+
+// live runs one seed, in silence; one that broke something is run again, and tells.
+func live(seed uint64, set Settings, hours float64) (Result, string) {
+	w := NewWorld(seed, set)
+	w.telling, w.words = *tellAll, *wordsAll
+	r := w.Simulate(hours)
+	if r.Broken != "" && !*tellAll {
+		w = NewWorld(seed, set)
+		w.telling, w.words = true, *wordsAll
+		if again := w.Simulate(hours); again != r {
+			return r, fmt.Sprintf("the second run of seed %d came to something else: %+v", seed, again)
 		}
 	}
-	took := time.Since(start)
-	var u syscall.Rusage
-	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	fmt.Printf("cpu %v\n", time.Duration(u.Utime.Nano()+u.Stime.Nano()))
-	fmt.Printf("%.1f h, lived %v, %d faults, %d promotions, %d freezes, %d steps, %d passes, worst %v, after heal %v, %v: %.0f h/min\n",
-		total.Hours, lived.Round(time.Second), total.Faults, total.Promotions, total.Freezes, total.Steps, total.Passes, total.Worst, total.AfterHeal, took, total.Hours/took.Minutes())
+	return r, w.Story(*storyLen)
+}
+
+// TestSeeds lets clusters live through faults by lot. `make sim` runs it with more
+// seeds and hours than a test run has time for.
+func TestSeeds(t *testing.T) {
+	if *seedCount > 0 {
+		runSeeds(t, *denseRun, *seedCount, *hoursEach)
+		return
+	}
+	t.Run("hours", func(t *testing.T) { runSeeds(t, false, 12, 0.5) })
+	t.Run("dense", func(t *testing.T) { runSeeds(t, true, 8, 0.05) })
+}
+
+func runSeeds(t *testing.T, dense bool, count int, hours float64) {
+	start := time.Now()
+	results, stories := make([]Result, count), make([]string, count)
+	var next, broken atomic.Int64
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // each world is one goroutine's
+		wait.Go(func() {
+			for i := next.Add(1) - 1; i < int64(count) && broken.Load() < 5; i = next.Add(1) - 1 {
+				seed := *firstSeed + uint64(i)
+				results[i], stories[i] = live(seed, settingsOf(seed, dense), hours)
+				if results[i].Broken != "" {
+					broken.Add(1)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	var total Result
+	for i, r := range results {
+		total.add(r)
+		if *tellAll || r.Broken != "" {
+			fmt.Printf("\nseed %d: %+v\n%s\n", r.Seed, settingsOf(r.Seed, dense), stories[i])
+		}
+		if r.Broken != "" {
+			flags := fmt.Sprintf("-seed %d -seeds 1 -hours %v", r.Seed, hours)
+			if dense {
+				flags += " -dense"
+			}
+			t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -count=1 -run '^TestSeeds$' -args %s", r.Seed, r.Broken, flags)
+		}
+	}
+	if testing.Verbose() || t.Failed() {
+		fmt.Println(total.Report(count, time.Since(start)))
+	}
+	if total.Promotions < count/2 || total.Faults < count {
+		t.Errorf("too little happened: %d faults, %d promotions", total.Faults, total.Promotions)
+	}
 }

@@ -59,7 +59,7 @@ func (s *server) acknowledges() bool {
 func (s *server) launch(primary bool, takes time.Duration) {
 	s.start()
 	s.phase, s.primary, s.frozen = starting, false, false
-	s.stopped = s.h.suspended()
+	s.h.stopIfSuspended(&s.process)
 	s.disk.clean, s.disk.shutdown = false, false
 	s.replayed = s.disk.end()
 	life := s.life
@@ -93,7 +93,7 @@ func (s *server) gone() {
 		return
 	}
 	s.end()
-	s.stopped, s.frozen = 0, false
+	s.frozen = false
 	s.pending = nil
 	s.receiver.drop()
 	s.w.touched()

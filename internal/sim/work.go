@@ -45,10 +45,10 @@ func (x hands) Changed() <-chan struct{} { return nil }
 func (x hands) Observe(context.Context) ha.Server {
 	s := x.server()
 	switch {
-	case s.alive && s.stopped > 0 && !s.frozen:
+	case s.alive && s.stopped != 0 && !s.frozen:
 		x.p.spend(lookMost)
 	case s.alive:
-		x.p.spend(lookTakes)
+		x.p.spend(x.p.w.cost(lookTakes))
 	}
 	return x.p.w.mutateServer(s.observe())
 }
@@ -224,7 +224,7 @@ func (x hands) startStandby(j ha.StartStandby) {
 // promote is refused without a permit, and the guard is armed before.
 func (x hands) promote(j ha.Promote) {
 	s := x.server()
-	if !s.alive || s.stopped > 0 || x.p.hold.permitted() != nil {
+	if !s.runs() || x.p.hold.permitted() != nil {
 		x.finishAfter(pollServer, func() bool { return false })
 		return
 	}

@@ -28,6 +28,7 @@ type Settings struct {
 	Latency  float64
 	NoFail   string // a member that must not be promoted
 	Calm     bool   // no lots: messages take the usual, clocks agree
+	Instant  bool   // messages, looks and writes take no time at all
 	Rewind   bool
 	Sync     bool
 	Dense    bool // faults follow on each other, without rest
@@ -54,6 +55,7 @@ type World struct {
 	rewind      bool
 	etcdSlow    time.Duration
 	busy        time.Duration // how late timers are
+	slowed      bool          // some links are
 	waking      bool
 	supervised  bool // agents that end are started again
 
@@ -83,7 +85,7 @@ func NewWorld(seed uint64, set Settings) *World {
 		machines += etcdMembers
 	}
 	w.net = newNetwork(&w.engine, machines)
-	w.net.calm = set.Calm
+	w.net.calm, w.net.instant = set.Calm, set.Instant
 	for i := range set.Hosts {
 		h := newHost(w, "n"+strconv.Itoa(i+1), i)
 		if !set.Calm {
@@ -116,7 +118,7 @@ func NewWorld(seed uint64, set Settings) *World {
 		w.etcd.members = append(w.etcd.members, m)
 	}
 	w.etcd.elect()
-	w.after(w.upTo(writeEvery), w.clients)
+	w.after(writeEvery, w.clients)
 	return w
 }
 
@@ -135,7 +137,7 @@ func (w *World) Begin() {
 }
 
 // superviseEvery is how soon an agent that has ended is started again, at most.
-const superviseEvery = 300 * time.Millisecond
+const superviseEvery = 250 * time.Millisecond
 
 // supervise is the service manager of every machine.
 func (w *World) supervise() {
@@ -179,6 +181,14 @@ func (w *World) about(d time.Duration) time.Duration {
 		return d
 	}
 	return d*3/4 + w.upTo(d/2)
+}
+
+// cost is what something small takes.
+func (w *World) cost(d time.Duration) time.Duration {
+	if w.set.Instant {
+		return 0
+	}
+	return w.about(d)
 }
 
 // late is how late a timer fires on a busy machine.
@@ -240,7 +250,7 @@ const writeEvery = 80 * time.Millisecond
 
 // clients write through every server that takes writes.
 func (w *World) clients() {
-	w.after(writeEvery/2+w.upTo(writeEvery), w.clients)
+	w.after(w.about(writeEvery), w.clients)
 	for _, h := range w.hosts {
 		if s := h.server; s.acknowledges() {
 			s.write()
