@@ -281,3 +281,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestParseAfterIsParse: whatever was read before, the same content is read the same
+// way.
+func TestParseAfterIsParse(t *testing.T) {
+	entries := map[string]Entry{
+		"leader":     {Data: []byte("n1"), Modified: 5, Lease: 3},
+		"config":     {Data: []byte(`{"ttl":30}`), Modified: 2},
+		"members/n1": {Data: []byte(`{"state":"running","role":"primary","conn_url":"postgres://n1/x","timeline":2}`), Modified: 6, Lease: 3},
+		"members/n2": {Data: []byte(`not JSON`), Modified: 7, Lease: 4},
+	}
+	before := Parse(7, entries)
+	later := map[string]Entry{
+		"leader":     {Data: []byte("n2"), Modified: 9, Lease: 4},
+		"config":     {Data: []byte(`{"ttl":20}`), Modified: 8},
+		"members/n1": {Data: []byte(`{"state":"stopped","role":"replica","conn_url":"postgres://n1/x"}`), Modified: 10, Lease: 5},
+		"members/n2": entries["members/n2"],
+		"members/n3": {Data: []byte(`{"state":"running"}`), Modified: 11},
+	}
+	for name, content := range map[string]map[string]Entry{"the same": entries, "another": later} {
+		if got, want := ParseAfter(before, 11, content), Parse(11, content); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s content: %+v, want %+v", name, got, want)
+		}
+	}
+}

@@ -77,6 +77,12 @@ func ValidSystemID(s string) bool {
 
 // Parse reads the keys below the cluster's prefix.
 func Parse(revision int64, entries map[string]Entry) View {
+	return ParseAfter(View{}, revision, entries)
+}
+
+// ParseAfter does the same for one who has read an earlier content of the same store:
+// what has not been written since is taken from there. Most writes are of one key.
+func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 	v := View{Revision: revision}
 	if e, ok := entries["initialize"]; ok {
 		v.Initialize = Initialize{Present: true, Value: string(e.Data), Modified: e.Modified, Lease: e.Lease}
@@ -84,7 +90,11 @@ func Parse(revision int64, entries map[string]Entry) View {
 	if e, ok := entries["leader"]; ok {
 		v.Leader = Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}
 	}
-	v.Config = parseConfig(entries["config"], &v.Faults)
+	if e := entries["config"]; before.Config.Valid && before.Config.Modified == e.Modified {
+		v.Config = before.Config
+	} else {
+		v.Config = parseConfig(e, &v.Faults)
+	}
 	v.Status = parseStatus(entries["status"], entries["optime/leader"], &v.Faults)
 	v.History = parseHistory(entries["history"], &v.Faults)
 	v.Failover = parseFailover(entries["failover"])
@@ -93,6 +103,11 @@ func Parse(revision int64, entries map[string]Entry) View {
 	for key, e := range entries {
 		name, ok := strings.CutPrefix(key, "members/")
 		if !ok || name == "" || strings.Contains(name, "/") {
+			continue
+		}
+		// One without a state may be one that could not be read: its fault is said anew.
+		if m, ok := before.Member(name); ok && m.Modified == e.Modified && m.Lease == e.Lease && m.State != "" {
+			v.Members = append(v.Members, m)
 			continue
 		}
 		v.Members = append(v.Members, parseMember(name, e, &v.Faults))

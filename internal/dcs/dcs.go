@@ -65,33 +65,41 @@ type Snapshot struct {
 
 // reading is a View that is made when it is first asked for.
 type reading struct {
-	once sync.Once
-	view cluster.View
+	once   sync.Once
+	view   cluster.View
+	before cluster.View // of an earlier content
 }
 
 // Shared is the snapshot with one View for all who hold it. Several parts of an agent
 // ask in every pass, and to read the same text again is most of what a quiet pass
-// costs.
-func (s Snapshot) Shared() Snapshot {
+// costs. before is an earlier content of the same store, if there is one at hand: what
+// has not been written since is not read again.
+func (s Snapshot) Shared(before Snapshot) Snapshot {
 	s.read = new(reading)
+	if before.read != nil {
+		s.read.before = before.View()
+	}
 	return s
 }
 
 // View reads the snapshot as the cluster that it describes. It is not to be changed.
 func (s Snapshot) View() cluster.View {
 	if s.read == nil {
-		return s.parse()
+		return s.parse(cluster.View{})
 	}
-	s.read.once.Do(func() { s.read.view = s.parse() })
+	s.read.once.Do(func() {
+		s.read.view = s.parse(s.read.before)
+		s.read.before = cluster.View{}
+	})
 	return s.read.view
 }
 
-func (s Snapshot) parse() cluster.View {
+func (s Snapshot) parse(before cluster.View) cluster.View {
 	entries := make(map[string]cluster.Entry, len(s.Values))
 	for key, v := range s.Values {
 		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
 	}
-	return cluster.Parse(s.Revision, entries)
+	return cluster.ParseAfter(before, s.Revision, entries)
 }
 
 // Condition is one comparison of a Txn. Exactly one of the fields beside Key

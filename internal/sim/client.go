@@ -314,7 +314,7 @@ func (o ownWrite) over(shown dcs.Snapshot) dcs.Snapshot {
 			delete(values, op.Key)
 		}
 	}
-	return dcs.Snapshot{Revision: max(shown.Revision, o.revision), Values: values}.Shared()
+	return dcs.Snapshot{Revision: max(shown.Revision, o.revision), Values: values}.Shared(o.content)
 }
 
 // follow takes over the whole content as of a revision, with own writes of later

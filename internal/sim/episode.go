@@ -68,8 +68,12 @@ func (w *World) unsettled() string {
 }
 
 // quietFor is how long nothing that matters must have happened before time is leapt
-// over: longer than everything that the agents, the guards and the permits count.
-const quietFor = 12 * time.Second
+// over: longer than everything that the agents, the guards and the permits count, of
+// which retry_timeout is the longest but for the life of leases, and those are looked
+// at.
+func (w *World) quietFor() time.Duration {
+	return max(time.Duration(w.set.Retry)*time.Second+2*time.Second, 3*w.longest)
+}
 
 // untilNextFault lets the time pass until then. A cluster in which nothing has
 // happened for a while goes on as it is, in circles of loop_wait: what it does now it
@@ -79,7 +83,7 @@ func (w *World) untilNextFault() {
 	pause := time.Duration(w.lot.ExpFloat64() * float64(gap))
 	start := w.now
 	circle := time.Duration(w.set.LoopWait) * time.Second
-	for w.leaps && pause > 2*quietFor && w.broken == "" && w.now.sub(start) < pause {
+	for w.leaps && pause > 2*w.quietFor() && w.broken == "" && w.now.sub(start) < pause {
 		w.Run(time.Second)
 		if !w.isQuiet() {
 			continue
@@ -97,7 +101,7 @@ func (w *World) untilNextFault() {
 
 // isQuiet reports that the cluster has come to a fixed point.
 func (w *World) isQuiet() bool {
-	if w.now.sub(w.disturbed) < quietFor || !w.settled() || len(w.etcd.leases) != len(w.hosts) || !w.etcd.works() {
+	if w.now.sub(w.disturbed) < w.quietFor() || !w.settled() || len(w.etcd.leases) != len(w.hosts) || !w.etcd.works() {
 		return false
 	}
 	for _, h := range w.hosts {
@@ -116,7 +120,7 @@ func (w *World) episode() {
 		n++
 	}
 	w.tell("---- faults: %d", n)
-	between, after := 8*time.Second, 20*time.Second
+	between, after := 8*time.Second, 12*time.Second
 	if w.set.Dense {
 		between, after = 2*w.permit, 4*w.permit
 	}

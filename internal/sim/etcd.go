@@ -53,7 +53,7 @@ func newEtcd(w *World) *etcd {
 // snapshot is the content. All who see the same one share the reading of it.
 func (s *etcd) snapshot() dcs.Snapshot {
 	if s.content.Revision != s.revision {
-		s.content = dcs.Snapshot{Revision: s.revision, Values: s.values}.Shared()
+		s.content = dcs.Snapshot{Revision: s.revision, Values: s.values}.Shared(s.content)
 	}
 	return s.content
 }
