@@ -189,8 +189,14 @@ func (w *World) stopGuard() func() {
 		return nil
 	}
 	w.tell("FAULT %s: guard stopped", g.h.name)
-	heal := w.stopProcess(&g.process)
-	g.h.agent.hold.lookAfter()
+	return w.stopGuardOf(g.h)
+}
+
+// stopGuardOf is SIGSTOP to a guard. The agent beside it looks after it when the
+// deadline that it was told last has passed.
+func (w *World) stopGuardOf(h *host) func() {
+	heal := w.stopProcess(&h.guard.process)
+	h.agent.hold.lookAfter()
 	return heal
 }
 

@@ -175,6 +175,11 @@ func (w *World) host(name string) *host {
 	return nil
 }
 
+// hangs reports that a connection to a host's server is neither made nor refused.
+func (w *World) hangs(from, to *host) bool {
+	return !w.machineRuns(to.machine) || !w.net.joined(from.machine, to.machine) || to.server.stopped != 0
+}
+
 // serverAt is a running server as another machine reaches it; nil if it does not.
 func (w *World) serverAt(from *host, name string) *server {
 	h := w.host(name)

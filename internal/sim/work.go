@@ -332,15 +332,15 @@ func (x hands) Follow(_ context.Context, upstream ha.Upstream) error {
 }
 
 // ReadLog asks the leader's server for its history.
-func (x hands) ReadLog(_ context.Context, from ha.Upstream) ha.LeaderLog {
+func (x hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 	w := x.p.w
-	if w.serverAt(x.p.h, from.Member) == nil {
-		x.p.spend(time.Second)
-		return ha.LeaderLog{Leader: from.Member, Failed: true}
+	if h := w.host(from.Member); h == nil || w.hangs(x.p.h, h) {
+		x.p.spend(limitOf(ctx))
+	} else {
+		x.p.spend(w.net.delay(x.p.h.machine, h.machine) + w.net.delay(h.machine, x.p.h.machine))
 	}
-	x.p.spend(2 * w.net.usual)
 	source := w.serverAt(x.p.h, from.Member)
-	if source == nil || source.phase == starting {
+	if source == nil || source.phase != ready {
 		return ha.LeaderLog{Leader: from.Member, Failed: true}
 	}
 	d := &source.disk
