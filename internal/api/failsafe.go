@@ -43,7 +43,7 @@ func (s *Server) failsafe(a *answer, r *http.Request) {
 	if !ok {
 		return
 	}
-	call, err := cluster.ReadFailsafeCall(doc)
+	call, err := cluster.ReadFailsafeCall(doc.fields)
 	if err != nil {
 		// Patroni closes the connection here, and takes the call as heard.
 		a.page(http.StatusBadRequest, err.Error())

@@ -114,7 +114,7 @@ func standbyLeader() *fakeNode {
 	return n
 }
 
-func newServer(t *testing.T, n *fakeNode, change ...func(*Options)) *Server {
+func newServer(t *testing.T, n Node, change ...func(*Options)) *Server {
 	t.Helper()
 	o := Options{Version: "4.1.4", Product: "Matriarch", Now: func() time.Time { return noon }}
 	for _, f := range change {

@@ -181,8 +181,8 @@ func (c check) ready() bool {
 		limit = c.node.Settings.MaximumLagOnFailover
 	}
 	at := d.postgres.Replayed
-	if param(c.query, "mode") == "write" {
-		at = d.postgres.Received
+	if received := d.postgres.Received; received != 0 && param(c.query, "mode") == "write" {
+		at = received
 	}
 	return int64(end)-int64(at) <= limit
 }

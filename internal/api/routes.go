@@ -27,15 +27,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.get(a, r, first)
 		return
 	}
-	handler := map[string]func(*answer, *http.Request){
-		"POST reload":       s.reload,
-		"POST switchover":   s.switchover,
-		"POST failover":     s.failover,
-		"POST failsafe":     s.failsafe,
-		"DELETE switchover": s.unschedule,
-	}[r.Method+" "+first]
+	handler := s.handler(r.Method, first)
 	if handler == nil {
-		a.page(http.StatusNotImplemented, fmt.Sprintf("Unsupported method (%s). Server does not support this operation", quoted(r.Method)))
+		a.unsupported(r)
 		return
 	}
 	if first == "failsafe" {
@@ -44,6 +38,37 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.permits(a, r, s.node) {
 		handler(a, r)
 	}
+}
+
+// handler is what serves a request that changes something; nil: nobody.
+func (s *Server) handler(method, first string) func(*answer, *http.Request) {
+	switch method + " " + first {
+	case "PATCH config":
+		return s.patchConfig
+	case "PUT config":
+		return s.putConfig
+	case "POST reload":
+		return s.reload
+	case "POST restart":
+		return s.restart
+	case "DELETE restart":
+		return s.unscheduleRestart
+	case "POST reinitialize":
+		return s.reinitialize
+	case "POST switchover":
+		return s.switchover
+	case "DELETE switchover":
+		return s.unschedule
+	case "POST failover":
+		return s.failover
+	case "POST failsafe":
+		return s.failsafe
+	case "POST mpp", "POST citus":
+		return s.mpp
+	case "POST sigterm":
+		return s.sigterm
+	}
+	return nil
 }
 
 func (s *Server) get(a *answer, r *http.Request, first string) {
@@ -71,7 +96,7 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 	case "failsafe":
 		s.failsafeKey(a)
 	case "metrics":
-		a.page(http.StatusNotImplemented, "Server does not support this operation")
+		s.metrics(a, r)
 	case "heartbeat":
 		if !s.heartbeats(a, r) {
 			s.health(a, r)
@@ -126,9 +151,34 @@ func (s *Server) cached(a *answer, r *http.Request) (cluster.View, bool) {
 	return s.fresh(a, r)
 }
 
+// settings are those of a view that was read just now. Where the document is refused
+// those in force count, but for the pause, which is read straight from it
+// (compat/config.md §1.2).
+func (s *Server) settings(view cluster.View) cluster.Settings {
+	settings, _, err := cluster.ReadSettings(view.Config.Document)
+	if err != nil {
+		settings = s.node.Picture().Settings
+		settings.Pause = cluster.Truth(view.Config.Document["pause"])
+	}
+	return settings
+}
+
 func (s *Server) reload(a *answer, _ *http.Request) {
 	s.node.Reload()
 	a.text(http.StatusAccepted, "reload scheduled")
+}
+
+// mpp takes the word of a Citus worker's leader. Without Citus there is nothing to do
+// with it, and 200 is the answer whatever it says (compat/rest-api.md §16).
+func (s *Server) mpp(a *answer, r *http.Request) {
+	if _, ok := a.object(r); ok {
+		a.text(http.StatusOK, "OK")
+	}
+}
+
+// sigterm is there for the tests of Patroni on Windows, and does nothing elsewhere.
+func (s *Server) sigterm(a *answer, _ *http.Request) {
+	a.text(http.StatusAccepted, "shutdown scheduled")
 }
 
 // recover keeps a fault in a handler from taking the node down. The client
@@ -201,6 +251,12 @@ func (a *answer) page(code int, text string) {
 	a.write(code, []byte(body))
 }
 
+// unsupported is the answer to what this node does not do. patronictl looks for the
+// sentence.
+func (a *answer) unsupported(r *http.Request) {
+	a.page(http.StatusNotImplemented, fmt.Sprintf("Unsupported method (%s). Server does not support this operation", quoted(r.Method)))
+}
+
 // code answers with the status alone.
 func (a *answer) code(ok bool) {
 	if ok {
@@ -211,6 +267,7 @@ func (a *answer) code(ok bool) {
 }
 
 func (a *answer) write(code int, body []byte) {
+	a.deadline(time.Now().Add(writeTimeout))
 	a.w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 	a.w.WriteHeader(code)
 	_, _ = a.w.Write(body) // a client that is gone needs no answer
@@ -219,10 +276,13 @@ func (a *answer) write(code int, body []byte) {
 // hangUp closes the connection without a response.
 func (a *answer) hangUp() { panic(http.ErrAbortHandler) }
 
-// patience lets the answer come later than the usual write timeout.
-func (a *answer) patience(d time.Duration) {
+// unhurried lets the answer come whenever it is ready. From then on the client has
+// the usual time to take it.
+func (a *answer) unhurried() { a.deadline(time.Time{}) }
+
+func (a *answer) deadline(at time.Time) {
 	// Not supported only by recorders in tests, which do not time out.
-	_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(d + writeTimeout))
+	_ = http.NewResponseController(a.w).SetWriteDeadline(at)
 }
 
 func quoted(s string) string { return "'" + s + "'" }

@@ -37,6 +37,7 @@ type Options struct {
 	Version string           // X.Y.Z as published in the member key
 	Product string           // Server header under original
 	Now     func() time.Time // the clock of Picture.LeaderUntil; nil: time.Now
+	Wall    func() time.Time // the calendar, for what is scheduled; nil: time.Now
 	Log     *slog.Logger
 }
 
@@ -58,6 +59,7 @@ type Server struct {
 	peers Peers
 	log   *slog.Logger
 	now   func() time.Time
+	wall  func() time.Time
 	set   atomic.Pointer[settings]
 
 	recalled recalled
@@ -76,9 +78,12 @@ type settings struct {
 
 // New checks the options and reads the certificates. It opens nothing.
 func New(ctx context.Context, o Options, node Node, peers Peers) (*Server, error) {
-	s := &Server{node: node, peers: peers, log: o.Log, now: o.Now}
+	s := &Server{node: node, peers: peers, log: o.Log, now: o.Now, wall: o.Wall}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.wall == nil {
+		s.wall = time.Now
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

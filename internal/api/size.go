@@ -34,3 +34,20 @@ func parseBytes(s string) (n int64, ok bool) {
 	}
 	return int64(f), true
 }
+
+// span is PostgreSQL's number with a unit of time.
+var span = regexp.MustCompile(`^\s*\+?([0-9]+\.?[0-9]*|\.[0-9]+)\s*(us|ms|s|min|h|d)?\s*$`)
+
+var unitSeconds = map[string]float64{"": 1, "us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400}
+
+// parseSeconds reads a time such as 30, 1min or 1500ms, in whole seconds. ok is false
+// for anything else, a negative number and more than fits a time.Duration.
+func parseSeconds(s string) (n int64, ok bool) {
+	m := span.FindStringSubmatch(s)
+	if m == nil {
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(m[1], 64)
+	f = math.RoundToEven(f * unitSeconds[m[2]])
+	return int64(f), err == nil && f < 1e9
+}

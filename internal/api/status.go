@@ -68,7 +68,7 @@ func (s *Postgres) describe(p Picture, version string) status {
 		Pause: p.Settings.Pause, Unlocked: p.View == nil || p.View.Leader.Name == "",
 		FailsafeActive: p.FailsafeActive, Tags: p.Tags, SystemID: p.SystemID,
 		PendingRestart: p.PendingRestart, PendingReason: p.PendingReason,
-		ScheduledRestart: p.ScheduledRestart, WatchdogFailed: p.WatchdogFailed, Guard: p.Guard,
+		ScheduledRestart: shown(p.ScheduledRestart), WatchdogFailed: p.WatchdogFailed, Guard: p.Guard,
 		Patroni: patroni{Version: version, Scope: p.Scope, Name: p.Name},
 	}
 	if p.EffectiveTags != nil {

@@ -35,22 +35,19 @@ func (s *Server) move(a *answer, r *http.Request, action string) {
 	if !ok {
 		return
 	}
-	req := request{action: action, leader: text(doc, "leader"), candidate: text(doc, "candidate")}
+	req := request{action: action, leader: doc.text("leader"), candidate: doc.text("candidate")}
 	if req.candidate == "" {
-		req.candidate = text(doc, "member")
+		req.candidate = doc.text("member")
 	}
 	view, ok := s.fresh(a, r)
 	if !ok {
 		return
 	}
-	settings, _, err := cluster.ReadSettings(view.Config.Document)
-	if err != nil {
-		settings = s.node.Picture().Settings // the document is refused, those in force count
+	settings := s.settings(view)
+	if given, present := doc.fields["scheduled_at"]; present && given != "" {
+		req.at, req.scheduled = doc.text("scheduled_at"), true
 	}
-	if given, present := doc["scheduled_at"]; present && given != "" {
-		req.at, req.scheduled = text(doc, "scheduled_at"), true
-	}
-	if no := req.check(settings, s.now()); no != nil {
+	if no := req.check(settings, s.wall()); no != nil {
 		a.text(no.code, no.text)
 		return
 	}
@@ -155,7 +152,7 @@ func (s *Server) anyEligible(ctx context.Context, members []cluster.Member) bool
 
 func (s *Server) carryOut(a *answer, r *http.Request, q request, view cluster.View, settings cluster.Settings) {
 	wait := 2 * max(10*time.Second, settings.LoopWait)
-	a.patience(wait)
+	a.unhurried()
 	changed := s.node.Changed()
 	revision, err := s.node.RequestFailover(r.Context(), cluster.Failover{Leader: q.leader, Candidate: q.candidate, At: q.at})
 	if err != nil {
