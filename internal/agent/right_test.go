@@ -22,6 +22,8 @@ type fakeRight struct {
 	leading bool
 	length  time.Duration // of the permit
 	off     bool          // no guard
+	mixed   bool          // Patroni's members are there
+	bound   bool          // by a promise not to take over
 	known   Knowledge
 	calls   []string
 	passed  int
@@ -69,10 +71,11 @@ func (r *fakeRight) put() {
 func (r *fakeRight) State(time.Time) ha.Right {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := ha.Right{Leading: r.leading, Guarded: !r.off, FreeIn: ha.Idle}
+	s := ha.Right{Leading: r.leading, Guarded: !r.off, FreeIn: ha.Idle, Mixed: r.mixed}
 	switch {
 	case r.leading:
 		s.Left, s.MayPromote = r.length, r.length > 0
+	case r.bound:
 	case r.leader() == "", r.leader() == "n1":
 		s.Free, s.FreeIn, s.FreeFor = true, 0, time.Hour
 	}

@@ -51,6 +51,7 @@ type Daemon struct {
 	api     *api.Server
 	peers   peers
 	rounds  sync.WaitGroup // of questions in failsafe mode
+	tally   *tally
 
 	mu        sync.Mutex
 	local     *config.Config
@@ -70,7 +71,7 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	for _, text := range unusedLocal(local) {
 		options.Log.Warn("configuration: " + text)
 	}
-	d := &Daemon{options: options, log: options.Log, clock: boottime.NewClock(), local: local}
+	d := &Daemon{options: options, log: options.Log, clock: boottime.NewClock(), local: local, tally: newTally()}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stopEarly := d.whileStarting(signals, cancel)
@@ -208,7 +209,7 @@ func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]a
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: st, reload: d.reload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: st, tally: d.tally, reload: d.reload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err
@@ -255,6 +256,7 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 		agentEnded <- d.agent.Run(ctx)
 		stopKeeping()
 	})
+	wait.Go(func() { d.tally.watch(serving, d.agent) })
 	if d.etcd != nil {
 		wait.Go(func() { d.keepEtcdLead(serving, d.etcd) })
 	}

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"matriarch/internal/agent"
@@ -19,6 +18,7 @@ type node struct {
 	hands  *hands
 	right  *right
 	store  dcs.Store
+	tally  *tally
 	reload func()
 }
 
@@ -58,14 +58,24 @@ func (n *node) Postgres(ctx context.Context) api.Postgres {
 	if s.InRecovery {
 		if s.Receiver != nil {
 			out.LatestEnd = s.Receiver.LatestEnd
-			if s.Receiver.Status == cluster.Streaming {
-				out.ReplicationState = cluster.Streaming
-			}
 		}
+		out.ReplicationState = n.replicationState(s)
 	} else {
 		out.Location = s.Position
 	}
 	return out
+}
+
+// replicationState is where a standby's log comes from, in Patroni's words.
+func (n *node) replicationState(s postgres.Status) string {
+	if s.Receiver != nil && s.Receiver.Status == cluster.Streaming {
+		return cluster.Streaming
+	}
+	c := n.hands.pg.Config()
+	if c.RecoveryConf["restore_command"] != "" || c.Parameters["restore_command"] != "" {
+		return cluster.InArchiveRecovery
+	}
+	return ""
 }
 
 func senders(rows []postgres.Replication) []api.Sender {
@@ -103,10 +113,7 @@ func (n *node) ClearFailover(ctx context.Context, modified int64) error {
 		If:   []dcs.Condition{{Key: dcs.KeyFailover, Absent: modified == 0, Modified: modified}},
 		Then: []dcs.Op{{Key: dcs.KeyFailover, Data: cluster.Failover{}.Encode()}},
 	})
-	if errors.Is(err, dcs.ErrConflict) {
-		return fmt.Errorf("%w: %w", api.ErrConflict, err)
-	}
-	return err
+	return asConflict(err)
 }
 
 // Reload makes the node read its configuration again.

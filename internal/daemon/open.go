@@ -54,7 +54,7 @@ func (d *Daemon) openStore(ctx context.Context, c *config.Config) (closeStore fu
 			d.log.Warn("the store could not be closed", "err", err)
 		}
 	})
-	return closeStore, st, nil
+	return closeStore, newTimedStore(st), nil
 }
 
 func (d *Daemon) embeddedConfig(c *config.Config) embedded.Config {

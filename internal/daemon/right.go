@@ -23,6 +23,7 @@ import (
 type right struct {
 	runner   *permit.Runner
 	links    *wire.Links
+	pulse    *pulse
 	receiver *wire.Receiver
 	keeper   *keeper
 	warden   *warden
@@ -48,11 +49,15 @@ func newRight(ctx context.Context, local *config.Config, e config.Effective, len
 		return nil, err
 	}
 	r.links = wire.NewLinks(options, wire.Handlers{
-		Acked:  func(a permit.Ack) { r.runner.Acked(a) },
+		Acked: func(a permit.Ack) {
+			r.runner.Acked(a)
+			r.pulse.acked(a)
+		},
 		Closed: func(string) {}, // a member that is gone is silent, and that counts by itself
 	}, log)
+	r.pulse = newPulse(r.links, boottime.Now)
 	r.runner = permit.NewRunner(permit.RunnerOptions{
-		Me: local.Name, Length: length, TTL: e.TTL, Store: st, Sender: r.links, Guard: guardOf{k, w},
+		Me: local.Name, Length: length, TTL: e.TTL, Store: st, Sender: r.pulse, Guard: guardOf{k, w},
 		Now: boottime.Now, Instant: clock.Instant, Log: log,
 	})
 	r.receiver = wire.NewReceiver(wire.ReceiverOptions{

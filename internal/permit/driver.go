@@ -29,7 +29,8 @@ type Driver struct {
 
 	passed   boottime.Instant // the decision loop's last pass
 	nextBeat boottime.Instant
-	led      bool // at the end of the last step
+	led      bool             // at the end of the last step
+	still    boottime.Instant // since when the lease has been over beside Patroni's members; 0: it is not
 
 	reading bool // a read has no outcome yet
 	readAt  boottime.Instant
@@ -72,6 +73,7 @@ func (d *Driver) step(now boottime.Instant) {
 		d.mix.promised = 0 // it was given to a primary
 	}
 	d.led = leads
+	d.noteLapse(now)
 	d.keepRecord(now)
 	d.guard(now)
 	d.read(now)
@@ -88,7 +90,7 @@ func (d *Driver) alive(now boottime.Instant) bool { return now < d.passed.Add(d.
 
 // beat sends the heartbeat, if it is due.
 func (d *Driver) beat(now boottime.Instant) {
-	if !d.led || now < d.nextBeat {
+	if !d.led || now < d.nextBeat || !d.holds(now) {
 		return
 	}
 	hb, to := d.node.Beat(d.here, now)

@@ -21,7 +21,7 @@ func TestDriversBesidePatronisMembersKeepS1(t *testing.T) {
 	s := designed
 	s.driven, s.patroni = true, true
 	total := byLot(t, s, 100, func(w *world) time.Duration { return 2*w.ttl + w.longer + time.Second })
-	if total.promotions < 100 || total.changes < 150 || total.patronis < 60 {
+	if total.promotions < 100 || total.changes < 150 || total.patronis < 60 || total.carried < 60 {
 		t.Error("too little happened: the lots are drawn badly")
 	}
 }
@@ -60,10 +60,11 @@ func byLot(t *testing.T, s setting, usual int, limit func(*world) time.Duration)
 		total.promotions += w.promotions
 		total.changes += w.changes
 		total.patronis += w.patronis
+		total.carried += w.carried
 	}
 	t.Logf("%d runs of %v: %d takeovers, %d promotions and %d by Patroni, %d changes between the two, %d releases, %d adoptions, "+
-		"%d moves of the leader key; after the faults, a writer within %v", n, s.faults, total.takeovers, total.promotions, total.patronis,
-		total.changes, total.releases, total.adoptions, total.moves, worst.Round(time.Millisecond))
+		"%d moves of the leader key, %d times carried by failsafe mode; after the faults, a writer within %v", n, s.faults, total.takeovers, total.promotions, total.patronis,
+		total.changes, total.releases, total.adoptions, total.moves, total.carried, worst.Round(time.Millisecond))
 	return total
 }
 

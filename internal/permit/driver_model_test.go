@@ -29,6 +29,7 @@ type manned struct {
 	leaseEnd boottime.Instant
 	next     int64 // real, of the next tick
 	pass     bool  // one is on its way
+	asking   bool  // a failsafe round is under way
 
 	patroni *patroni
 }
@@ -77,6 +78,7 @@ func (ds *drivers) start(h *host, adopt bool) {
 		ds.w.log("%s adopts %+v", h.name, kept)
 		m.d.Adopt(kept, h.deadline, m.clock())
 	}
+	m.abstainAgain()
 	m.renew()
 	m.decide()
 }
@@ -254,6 +256,7 @@ func (m *manned) decide() {
 		m.d.Stand(m.clock())
 	}
 	m.d.Passed(m.clock())
+	m.askPatronis()
 	m.later(m.w.ttl/6, m.wake)
 }
 

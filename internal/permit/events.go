@@ -24,6 +24,9 @@ func (d *Driver) See(s Sight, now boottime.Instant) {
 
 // Heartbeat answers another leader's.
 func (d *Driver) Heartbeat(hb Heartbeat, now boottime.Instant) Ack {
+	if d.lapsed(hb, now) {
+		return d.refuse(hb)
+	}
 	ack := d.node.Heartbeat(hb, d.here, now)
 	ack.Mixed = d.sight.Mixed
 	if ack.Accepted {

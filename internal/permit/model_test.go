@@ -70,6 +70,7 @@ type host struct {
 	deadline boottime.Instant // the guard's
 	promoted bool             // the server is out of recovery, perhaps frozen
 	orphan   bool             // and nobody guards it: Patroni's agent has ended
+	abstains int64            // real: promised in failsafe mode not to race before
 }
 
 type world struct {
@@ -91,7 +92,7 @@ type world struct {
 
 	drivers *drivers // nil: the hosts are Nodes, driven by lot
 
-	takeovers, releases, adoptions, moves, promotions, changes, patronis int
+	takeovers, releases, adoptions, moves, promotions, changes, patronis, carried int
 
 	violation string
 	story     []string

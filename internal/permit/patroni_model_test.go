@@ -67,6 +67,7 @@ func (m *manned) raceOrWait() {
 			m.w.log("%s joins", m.h.name)
 		}
 	}
+	p.askAll(m)
 	m.ask(func() func() {
 		see := m.shown()
 		return func() { p.see(m, see()) }
@@ -102,7 +103,7 @@ func (p *patroni) see(m *manned, s Sight) {
 		p.lead(m)
 	case v.Leader != "" && h.promoted && v.Leader != h.name:
 		h.promoted = false // demotes
-	case v.Leader == "" && p.races && !p.asked && m.lease != 0:
+	case v.Leader == "" && p.races && !p.asked && m.lease != 0 && m.mayRace():
 		p.take(m)
 	}
 }
