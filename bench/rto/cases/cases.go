@@ -224,10 +224,10 @@ func (t *trial) recovered(ctx context.Context) error {
 
 // steady waits until rows have been taken for a while without a pause.
 func (t *trial) steady(ctx context.Context) error {
-	return t.await(ctx, limit, fmt.Sprintf("rows are taken for %v without a pause", settled), func(list []figures.Attempt) bool {
+	return t.await(ctx, limit, fmt.Sprintf("rows are taken for %v without a pause", settled), func([]figures.Attempt) bool {
 		now := time.Now()
 		from := now.Add(-settled)
-		return from.After(t.strike) && figures.LongestGap(list, from, now).Length() < 300*time.Millisecond
+		return from.After(t.strike) && figures.LongestGap(t.session.Client.Since(from), from, now).Length() < 300*time.Millisecond
 	})
 }
 

@@ -218,10 +218,10 @@ func look(ctx context.Context, pause, limit time.Duration, f func() error) error
 	}
 }
 
-// await waits until the record so far satisfies a condition.
+// await waits until the record since the strike satisfies a condition.
 func (t *trial) await(ctx context.Context, limit time.Duration, what string, condition func([]figures.Attempt) bool) error {
 	return look(ctx, lookPause, limit, func() error {
-		if !condition(t.session.Client.Since(t.began)) {
+		if !condition(t.session.Client.Since(t.strike)) {
 			return fmt.Errorf("%s: no", what)
 		}
 		return nil

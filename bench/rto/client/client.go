@@ -10,6 +10,7 @@ package client
 import (
 	"context"
 	"net"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type Client struct {
 	ids  atomic.Int64
 	lag  lag
 	mu   sync.Mutex
-	list []figures.Attempt
+	list []figures.Attempt // in the order of their ends; never changed, only added to
 	wait sync.WaitGroup
 }
 
@@ -89,17 +90,13 @@ func pgxDial(d Dial) func(ctx context.Context, network, address string) (net.Con
 	return d
 }
 
-// Since is what was recorded of attempts that were sent after an instant.
+// Since is what was recorded of attempts that ended after an instant. It is a view:
+// a copy of thousands of attempts at every look would be load of our own.
 func (c *Client) Since(from time.Time) []figures.Attempt {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var out []figures.Attempt
-	for _, a := range c.list {
-		if a.Sent.After(from) {
-			out = append(out, a)
-		}
-	}
-	return out
+	i := sort.Search(len(c.list), func(i int) bool { return c.list[i].Done.After(from) })
+	return c.list[i:len(c.list):len(c.list)]
 }
 
 // Forget drops the record, before a new measurement.
@@ -113,8 +110,10 @@ func (c *Client) Forget() {
 // Lag is how late the client itself was, at worst, between two instants.
 func (c *Client) Lag(from, to time.Time) time.Duration { return c.lag.worst(from, to) }
 
+// record keeps an attempt that has just ended.
 func (c *Client) record(a figures.Attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	a.Done = time.Now() // within the mutex, so that the ends are in order
 	c.list = append(c.list, a)
 }

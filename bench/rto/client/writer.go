@@ -50,7 +50,7 @@ func (w *writer) connect(ctx context.Context) {
 		w.drop()
 	}
 	if ctx.Err() == nil { // else we were told to stop, which says nothing of the server
-		w.client.record(figures.Attempt{Node: w.target.Node, Local: w.target.Local, Sent: began, Done: time.Now()})
+		w.client.record(figures.Attempt{Node: w.target.Node, Local: w.target.Local, Sent: began})
 	}
 }
 
@@ -59,12 +59,12 @@ func (w *writer) write(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, rowTimeout)
 	_, err := w.conn.Exec(limited, statement, a.ID, a.Node)
 	cancel()
-	a.Done, a.OK = time.Now(), err == nil
-	if err != nil && w.conn.IsClosed() {
-		w.drop()
-	}
+	a.OK = err == nil
 	if a.OK || ctx.Err() == nil {
 		w.client.record(a)
+	}
+	if err != nil && w.conn.IsClosed() {
+		w.drop()
 	}
 }
 

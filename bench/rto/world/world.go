@@ -185,20 +185,29 @@ func ownProc() error {
 }
 
 // schedule gives every thread of this process a policy. Threads and processes that
-// are made later inherit it.
+// are made later inherit it from the thread that makes them: so it looks again until
+// it finds none that it has not seen, since one of those may have made another.
 func schedule(how unix.SchedAttr) error {
 	how.Size = unix.SizeofSchedAttr
-	threads, err := filepath.Glob("/proc/self/task/[0-9]*")
-	if err != nil {
-		return err
-	}
-	for _, t := range threads {
-		tid, err := strconv.Atoi(filepath.Base(t))
+	done := map[string]bool{}
+	for found := true; found; {
+		found = false
+		threads, err := filepath.Glob("/proc/self/task/[0-9]*")
 		if err != nil {
-			return fmt.Errorf("read the number of thread %s: %w", t, err)
+			return err
 		}
-		if err := unix.SchedSetAttr(tid, &how, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set the scheduling of thread %d: %w", tid, err)
+		for _, t := range threads {
+			if done[t] {
+				continue
+			}
+			done[t], found = true, true
+			tid, err := strconv.Atoi(filepath.Base(t))
+			if err != nil {
+				return fmt.Errorf("read the number of thread %s: %w", t, err)
+			}
+			if err := unix.SchedSetAttr(tid, &how, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+				return fmt.Errorf("set the scheduling of thread %d: %w", tid, err)
+			}
 		}
 	}
 	return nil
