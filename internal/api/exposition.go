@@ -38,6 +38,16 @@ type Sample struct {
 // Label is a name and a value.
 type Label struct{ Name, Value string }
 
+// PrintMetrics prints metrics in Prometheus' text format. Each sample gets the labels
+// first, and then its own.
+func PrintMetrics(labels []Label, metrics ...Metric) []byte {
+	e := exposition{base: labels}
+	for _, m := range metrics {
+		e.metric(m)
+	}
+	return e.Bytes()
+}
+
 // exposition prints metrics in Prometheus' text format.
 type exposition struct {
 	bytes.Buffer

@@ -43,7 +43,7 @@ func TestPulse(t *testing.T) {
 	if want := (sent{"n2", "n3", "n2", "n2"}); !reflect.DeepEqual(to, want) {
 		t.Errorf("passed on %q, want %q", to, want)
 	}
-	got := printed([]api.Metric{{Name: "hb", Kind: api.HistogramKind, Samples: p.samples()}})
+	got := string(api.PrintMetrics(nil, api.Metric{Name: "hb", Kind: api.HistogramKind, Samples: p.samples()}))
 	for _, want := range []string{
 		`hb_bucket{member="n2",le="0.0005"} 1`, `hb_bucket{member="n2",le="1"} 1`, `hb_bucket{member="n2",le="+Inf"} 2`, `hb_sum{member="n2"} 2`,
 		`hb_bucket{member="n3",le="0.005"} 0`, `hb_bucket{member="n3",le="0.01"} 1`, `hb_count{member="n3"} 1`, `hb_sum{member="n3"} 0.01`,
