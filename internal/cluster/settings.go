@@ -179,25 +179,25 @@ func seconds(v any) (int, error) {
 	return 0, fmt.Errorf("%v is not a whole number of seconds", v)
 }
 
-// minPermit is the shortest permit: below it the least margin would be too great a
+// MinPermit is the shortest permit: below it the least margin would be too great a
 // part of it (package permit).
-const minPermit = 300 * time.Millisecond
+const MinPermit = 300 * time.Millisecond
 
 // readPermit reads the length of the permit: seconds with a fraction, or with a
-// unit. It lies between minPermit and a third of the ttl. A value that cannot be
+// unit. It lies between MinPermit and a third of the ttl. A value that cannot be
 // read leaves the default, for every member must come to the same length.
 func readPermit(v any, ttl time.Duration, target *time.Duration) (note string) {
 	if v == nil {
 		return ""
 	}
-	length, ok := timeWithUnit(v)
+	length, ok := TimeWithUnit(v)
 	if !ok {
 		return fmt.Sprintf("permit=%v is not a time, using %v", v, *target)
 	}
 	length = length.Round(time.Millisecond)
-	*target = min(max(length, minPermit), ttl/3)
+	*target = min(max(length, MinPermit), ttl/3)
 	if *target != length {
-		return fmt.Sprintf("permit=%v is not between %v and a third of ttl=%v, using %v", length, minPermit, ttl, *target)
+		return fmt.Sprintf("permit=%v is not between %v and a third of ttl=%v, using %v", length, MinPermit, ttl, *target)
 	}
 	return ""
 }
@@ -236,14 +236,14 @@ func readUnits(doc map[string]any, target *time.Duration, name string) {
 	if !ok {
 		return
 	}
-	if d, ok := timeWithUnit(v); ok {
+	if d, ok := TimeWithUnit(v); ok {
 		*target = d.Round(time.Second)
 	}
 }
 
-// timeWithUnit reads a time as PostgreSQL's parameters have it; seconds without a
+// TimeWithUnit reads a time as PostgreSQL's parameters have it; seconds without a
 // unit.
-func timeWithUnit(v any) (time.Duration, bool) {
+func TimeWithUnit(v any) (time.Duration, bool) {
 	text := strings.TrimSpace(fmt.Sprint(v))
 	unit := time.Second
 	for _, u := range []struct {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"matriarch/internal/cluster"
 )
 
 // checker walks a configuration beside the table of keys and reports what does not
@@ -122,6 +124,13 @@ func (c *checker) value(n *keyNode, v *Value, at Position, path string) {
 		c.number(k, v, path, "B")
 	case TypeTime:
 		c.number(k, v, path, "s")
+	case TypeLength:
+		switch d, ok := cluster.TimeWithUnit(v.Text()); {
+		case !ok:
+			c.wrong(k, v, path, "a time")
+		case d < cluster.MinPermit:
+			c.outOfRange(k, v, path, fmt.Sprintf("is %v, less than %v", d, cluster.MinPermit))
+		}
 	default:
 		c.compound(k, v, path)
 	}

@@ -19,6 +19,7 @@ const (
 	TypeInt     // a number without unit
 	TypeMemory  // a number, units of memory allowed, counted in bytes
 	TypeTime    // a number, units of time allowed, counted in seconds
+	TypeLength  // a time, with a fraction or a unit, counted in seconds
 	TypeSeconds // whole seconds, checked where the timing is adjusted
 	TypeMap     // a map whose names are free
 	TypeValues  // a map from free names to scalars
@@ -31,7 +32,7 @@ const (
 	TypeAny
 )
 
-var typeNames = [...]string{"section", "text", "switch", "boolean", "integer", "memory", "time", "seconds", "map", "map of values",
+var typeNames = [...]string{"section", "text", "switch", "boolean", "integer", "memory", "time", "length of time", "seconds", "map", "map of values",
 	"list of text", "hosts", "list", "options", "text or list", "boolean or quorum", "any"}
 
 // String names the type for the documentation.

@@ -133,6 +133,7 @@ var dynamicKeys = []Key{
 	key("ttl", TypeSeconds, "30", "seconds the leader key lives"),
 	key("loop_wait", TypeSeconds, "10", "seconds between two passes"),
 	key("retry_timeout", TypeSeconds, "10", "seconds that operations on the store may take"),
+	key("permit", TypeLength, "1", "seconds a primary may write without a word of the members or the store, from 0.3 to ttl/3; not Patroni's", lenient),
 	key("maximum_lag_on_failover", TypeInt, "1048576", "bytes; a standby further behind is not promoted by itself", lenient, atLeast(0)),
 	key("maximum_lag_on_syncnode", TypeInt, "-1", "bytes; a synchronous standby further behind is replaced", lenient, atLeast(-1)),
 	key("max_timelines_history", TypeInt, "0", "entries kept in the history; 0 for all", lenient, atLeast(0)),
