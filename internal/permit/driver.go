@@ -88,8 +88,23 @@ func (d *Driver) step(now boottime.Instant) {
 // must not stay leader for ever.
 func (d *Driver) alive(now boottime.Instant) bool { return now < d.passed.Add(d.o.TTL) }
 
+// beatEvery is the time between two heartbeats. A leader whose permit has been over
+// for as long as one lasts is perhaps heard and hears nothing: its heartbeats give it
+// no permit, and would keep every member from taking over for ever (L1). It goes on so
+// rarely that a quiet period, and some time to take over, fit in between.
+func (d *Driver) beatEvery(now boottime.Instant) time.Duration {
+	if p := d.permit(); p != 0 && now > p.Add(d.node.length) {
+		return 2 * quiet(max(d.node.length, d.node.follower.length()))
+	}
+	return d.node.BeatEvery()
+}
+
 // beat sends the heartbeat, if it is due.
 func (d *Driver) beat(now boottime.Instant) {
+	every := d.beatEvery(now)
+	if d.nextBeat > now.Add(every) {
+		d.nextBeat = now // the permit is back
+	}
 	if !d.led || now < d.nextBeat || !d.holds(now) {
 		return
 	}
@@ -100,7 +115,6 @@ func (d *Driver) beat(now boottime.Instant) {
 		}
 	}
 	// One that was late is not made up for.
-	every := d.node.BeatEvery()
 	if d.nextBeat = d.nextBeat.Add(every); d.nextBeat < now.Add(every/2) {
 		d.nextBeat = now.Add(every)
 	}
