@@ -10,6 +10,9 @@ import (
 
 // See takes what the mirror shows after it has changed, or this node's lease has.
 func (d *Driver) See(s Sight, now boottime.Instant) {
+	if s.View.At == 0 && !s.Current {
+		return // it was never read
+	}
 	if d.sighted && s.View.At < d.sight.View.At {
 		return // the mirror never goes back: it was looked at before
 	}
@@ -85,8 +88,13 @@ func (d *Driver) ReadFailed(now boottime.Instant) {
 // Position is what heartbeats and acknowledgements say of this server from now on.
 func (d *Driver) Position(p Position) { d.here = p }
 
-// Want says who should be in the electorate while this node leads.
-func (d *Driver) Want(members []string) { d.node.Want(members) }
+// Want says who should be in the electorate while this node leads; nil: that is not
+// known, and what was said before holds.
+func (d *Driver) Want(members []string) {
+	if members != nil {
+		d.node.Want(members)
+	}
+}
 
 // SetLength changes the permit's length on a running cluster.
 func (d *Driver) SetLength(length time.Duration) { d.node.SetLength(length) }
@@ -132,7 +140,7 @@ func (d *Driver) Passed(now boottime.Instant) {
 func (d *Driver) Adopt(k Kept, deadline, now boottime.Instant) {
 	d.node.Adopt(k, deadline, now)
 	d.mix.adopt(k, deadline, d.sighted)
-	d.record.kept, d.record.term, d.record.mixed = something, k.Term, k.Mixed
+	d.record.kept, d.record.term, d.record.revision, d.record.mixed = something, k.Term, k.Revision, k.Mixed
 	d.step(now)
 }
 

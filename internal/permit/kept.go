@@ -16,6 +16,9 @@ type Kept struct {
 	Puts       []Electorate `json:"puts,omitempty"`
 	// Mixed: a member of Patroni's was in the scope. The Driver fills it in.
 	Mixed bool `json:"mixed,omitempty"`
+	// URLs are where the members listen, for a restart while the store is away. The
+	// Runner fills it in.
+	URLs map[string]string `json:"urls,omitempty"`
 }
 
 // Keep is what to store; false when this node does not lead, and then what was

@@ -180,7 +180,14 @@ func (r *Runner) Lost(leader string) {
 
 // Adopt goes on where an earlier life of the agent has ended. It is called before Run.
 func (r *Runner) Adopt(k Kept, deadline boottime.Instant) {
-	r.step(func(d *Driver, now boottime.Instant) { d.Adopt(k, deadline, now) })
+	r.step(func(d *Driver, now boottime.Instant) {
+		for name, url := range k.URLs {
+			if r.urls[name] == "" { // the store knows better
+				r.urls[name] = url
+			}
+		}
+		d.Adopt(k, deadline, now)
+	})
 }
 
 // Stand takes over as soon as the rules allow, see Driver.

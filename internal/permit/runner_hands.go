@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"matriarch/internal/boottime"
+	"matriarch/internal/cluster"
 )
 
 const (
@@ -46,6 +48,9 @@ func (h hands) Deadline(until boottime.Instant) {
 }
 
 func (h hands) Keep(k Kept, leading bool) error {
+	if leading {
+		k.URLs = maps.Clone(h.r.urls)
+	}
 	return h.r.guarded("keep the record", func(ctx context.Context) error { return h.r.o.Guard.Keep(ctx, k, leading) })
 }
 
@@ -108,9 +113,7 @@ func (r *Runner) look() Sight {
 	if values := reflect.ValueOf(s.Values).Pointer(); !r.seen || s.Revision != r.sight.View.At || values != reflect.ValueOf(r.values).Pointer() {
 		view := s.View()
 		r.sight, r.seen, r.values = sightOf(r.o.Me, s, view), true, s.Values
-		for _, m := range view.Members {
-			r.urls[m.Name] = m.APIURL
-		}
+		r.learn(view.Members)
 	}
 	sight := r.sight
 	sight.Current = current
@@ -118,6 +121,16 @@ func (r *Runner) look() Sight {
 		sight.Lease, sight.LeaseEnd = lease.ID, r.o.Instant(lease.Deadline())
 	}
 	return sight
+}
+
+// learn takes note of where the members listen. What is kept with the guard follows.
+func (r *Runner) learn(members []cluster.Member) {
+	for _, m := range members {
+		if m.Name != r.o.Me && r.urls[m.Name] != m.APIURL {
+			r.urls[m.Name] = m.APIURL
+			r.d.KeepAgain()
+		}
+	}
 }
 
 // tellGuard carries the deadline to the guard: the newest, at once, until it is told.
