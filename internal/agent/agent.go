@@ -89,7 +89,7 @@ type Right interface {
 type Knowledge struct {
 	Permit   time.Duration // the permit's length
 	TTL      time.Duration // of the lease
-	Members  []string      // who may succeed this node
+	Members  []string      // who may succeed this node; nil: not known, for the store was never seen
 	Mixed    bool          // there are members that go by the lease alone
 	Position wal.Point     // how far this node's server has got
 	Upstream string        // the member from which its server has a stream; empty: it has none
@@ -229,6 +229,19 @@ func knowledge(o ha.Observation) Knowledge {
 		case m.APIURL != "" && !m.Tags.Nofailover():
 			k.Members = append(k.Members, m.Name)
 		}
+	}
+	if o.Right.Leading {
+		// A key can be gone after an outage of the store though its member is well, and
+		// the lead must not hang on the store alone for that. A member that is gone is
+		// silent, and is left out for it.
+		for _, name := range o.Right.Electorate {
+			if _, listed := o.Store.View.Member(name); !listed {
+				k.Members = append(k.Members, name)
+			}
+		}
+	}
+	if unread(o.Store) {
+		k.Members = nil
 	}
 	return k
 }

@@ -55,8 +55,16 @@ func (a *Agent) observeStore(now time.Time) ha.Store {
 			s.LeaseAge = ha.Idle
 		}
 	}
+	if unread(s) {
+		// Whether the cluster is paused is hearsay then, and no reason to disarm a guard.
+		s.Settings.Pause = false
+	}
 	return s
 }
+
+// unread reports that this agent has not seen the store yet: it goes on with the lead
+// of an earlier life.
+func unread(s ha.Store) bool { return !s.Current && s.View.Revision == 0 }
 
 // since is how long ago something was; very long if it never was.
 func since(now, then time.Time) time.Duration {

@@ -118,15 +118,9 @@ func (s *Server) Listen(ctx context.Context) error {
 
 func (s *Server) bind(ctx context.Context) error {
 	set := s.set.Load()
-	address := set.Listen
-	if rest, ok := strings.CutPrefix(address, "*:"); ok {
-		address = ":" + rest
-	}
-	l, err := (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: 3 * time.Second, Interval: 3 * time.Second, Count: 3,
-	}}).Listen(ctx, "tcp", address)
+	l, err := listen(ctx, set.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on restapi.listen %s: %w", set.Listen, err)
+		return err
 	}
 	if set.certificate != nil {
 		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -135,6 +129,29 @@ func (s *Server) bind(ctx context.Context) error {
 	}
 	s.listener, s.bound = l, set.place()
 	return nil
+}
+
+func listen(ctx context.Context, option string) (net.Listener, error) {
+	address := option
+	if rest, ok := strings.CutPrefix(address, "*:"); ok {
+		address = ":" + rest
+	}
+	l, err := (&net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 3 * time.Second, Interval: 3 * time.Second, Count: 3,
+	}}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on restapi.listen %s: %w", option, err)
+	}
+	return l, nil
+}
+
+// Vacant is nil if nobody listens where a Server with that Listen option would.
+func Vacant(ctx context.Context, option string) error {
+	l, err := listen(ctx, option)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 // place changes when the listener has to be opened anew.

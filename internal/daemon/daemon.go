@@ -2,9 +2,12 @@
 // and the REST API. It holds the order in which they start and stop, and takes no
 // decision about the cluster.
 //
-// Start: store (the embedded server first), the look for a member of the same
-// name, the API's port, the agent. Stop, in reverse: the API (peers see the node
-// as gone), the agent (it stops PostgreSQL and gives up the key), the store.
+// Start: the look at the API's port, the guard and what an earlier life has left with
+// it, the store (the embedded server first), the look for a member of the same name,
+// the API, the agent. Where a lead was left, the agent goes on with it at once, and
+// the store is opened beside it: a restart must not pause the server, also while the
+// store is away. Stop, in reverse: the API (peers see the node as gone), the agent (it
+// stops PostgreSQL and gives up the key), the store.
 package daemon
 
 import (
@@ -26,7 +29,6 @@ import (
 	"matriarch/internal/boottime"
 	"matriarch/internal/cluster"
 	"matriarch/internal/config"
-	"matriarch/internal/dcs"
 	"matriarch/internal/dcs/embedded"
 	"matriarch/internal/postgres"
 )
@@ -46,7 +48,8 @@ type Daemon struct {
 	clock   boottime.Clock
 	hands   *hands
 	right   *right
-	etcd    *embedded.Server // nil: the store is elsewhere
+	store   *lateStore
+	etcd    *embedded.Server // nil: the store is elsewhere, or not open yet
 	agent   *agent.Agent
 	api     *api.Server
 	peers   peers
@@ -88,17 +91,9 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	defer d.hands.close()
 	defer cancel() // before the hands are waited for: their work ends with it
 
-	closeStore, st, err := d.openStore(ctx, local)
-	defer closeStore()
-	if err == nil {
-		err = d.refuseTwin(ctx, st)
-	}
-	if err == nil {
-		err = d.makeRight(ctx, st, dynamic)
-	}
-	if err == nil {
-		err = d.makeAPI(ctx, st, dynamic)
-	}
+	d.store = newLateStore()
+	defer d.closeStore()
+	err = d.begin(ctx, local, dynamic)
 	early := stopEarly()
 	switch {
 	case early || ctx.Err() != nil:
@@ -107,6 +102,32 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 		return err
 	}
 	return d.serve(ctx, signals)
+}
+
+// begin makes the parts in their order.
+func (d *Daemon) begin(ctx context.Context, local *config.Config, dynamic map[string]any) error {
+	asking, err := client.New(clientOptions(local))
+	if err != nil {
+		return err
+	}
+	d.peers = peers{asking}
+	// The guard serves whoever came last, so a second agent of this node, started by
+	// mistake, has to be found out before.
+	if err := api.Vacant(ctx, local.RestAPI.Listen.Addresses()[0].String()); err != nil {
+		return err
+	}
+	if err := d.makeRight(ctx, dynamic); err != nil {
+		return err
+	}
+	if !d.right.goesOn {
+		if err := d.openStore(ctx, local); err != nil {
+			return err
+		}
+		if err := d.refuseTwin(ctx); err != nil {
+			return err
+		}
+	}
+	return d.makeAPI(ctx, dynamic)
 }
 
 // whileStarting ends the start on a signal. The function that it returns hands the
@@ -172,8 +193,8 @@ const twinTimeout = 3 * time.Second
 
 // refuseTwin ends the start when another live agent has our name: both would
 // believe the leader key theirs (B-945).
-func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
-	snapshot, err := st.Read(ctx)
+func (d *Daemon) refuseTwin(ctx context.Context) error {
+	snapshot, err := d.store.Read(ctx)
 	if err != nil {
 		return fmt.Errorf("read the cluster from the store: %w", err)
 	}
@@ -190,26 +211,26 @@ func (d *Daemon) refuseTwin(ctx context.Context, st dcs.Store) error {
 }
 
 // makeRight joins what keeps this node's right to write.
-func (d *Daemon) makeRight(ctx context.Context, st dcs.Store, dynamic map[string]any) (err error) {
+func (d *Daemon) makeRight(ctx context.Context, dynamic map[string]any) (err error) {
 	settings, _, err := cluster.ReadSettings(dynamic)
 	if err != nil {
 		settings = cluster.DefaultSettings() // said when the configuration was combined
 	}
-	d.right, err = newRight(ctx, d.local, d.effective, settings.Permit, st, d.hands.keeper, d.hands.warden, d.clock, d.log)
+	d.right, err = newRight(ctx, d.local, d.effective, settings.Permit, d.store, d.hands.keeper, d.hands.warden, d.clock, d.log)
 	return err
 }
 
 // makeAPI makes the agent and binds the API's port.
-func (d *Daemon) makeAPI(ctx context.Context, st dcs.Store, dynamic map[string]any) error {
+func (d *Daemon) makeAPI(ctx context.Context, dynamic map[string]any) error {
 	carrier := &failsafe{base: ctx, wait: &d.rounds, client: d.peers.client, right: d.right, log: d.log}
 	a := agent.New(agent.Config{
-		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: st, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier,
+		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: d.store, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier,
 		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
 	})
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: st, tally: d.tally, reload: d.reload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, tally: d.tally, reload: d.reload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err
@@ -257,9 +278,14 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 		stopKeeping()
 	})
 	wait.Go(func() { d.tally.watch(serving, d.agent) })
-	if d.etcd != nil {
-		wait.Go(func() { d.keepEtcdLead(serving, d.etcd) })
-	}
+	wait.Go(func() {
+		if d.right.goesOn {
+			d.openLate(serving)
+		}
+		if d.etcd != nil {
+			d.keepEtcdLead(serving, d.etcd)
+		}
+	})
 	defer wait.Wait()
 	d.notify(systemd.SdNotifyReady)
 	for {

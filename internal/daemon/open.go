@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"matriarch/internal/api/client"
 	"matriarch/internal/config"
-	"matriarch/internal/dcs"
 	"matriarch/internal/dcs/embedded"
 	"matriarch/internal/store"
 )
@@ -17,44 +15,69 @@ import (
 const etcdStopTimeout = 5 * time.Second
 
 // openStore starts the embedded etcd where there is one, and connects. It waits
-// for the store as long as ctx lasts: without it there is nothing to do (B-740).
-func (d *Daemon) openStore(ctx context.Context, c *config.Config) (closeStore func(), st dcs.Store, err error) {
-	closers := []func(){}
-	closeStore = func() {
-		for i := len(closers) - 1; i >= 0; i-- {
-			closers[i]()
-		}
-	}
-	peersClient, err := client.New(clientOptions(c))
-	if err != nil {
-		return closeStore, nil, err
-	}
-	d.peers = peers{peersClient}
-	if c.Embedded != nil {
+// for the store as long as ctx lasts: without it there is nothing to do (B-740), but
+// for a node that goes on with a lead (openLate).
+func (d *Daemon) openStore(ctx context.Context, c *config.Config) error {
+	if c.Embedded != nil && d.etcd == nil {
 		server, err := embedded.Start(ctx, d.embeddedConfig(c))
 		if err != nil {
-			return closeStore, nil, err
+			return err
 		}
 		d.etcd = server
-		closers = append(closers, func() {
-			stop, cancel := context.WithTimeout(context.Background(), etcdStopTimeout)
-			defer cancel()
-			if err := server.Stop(stop); err != nil {
-				d.log.Warn("the embedded etcd did not end in order", "err", err)
-			}
-		})
 		d.log.Info("the embedded etcd runs", "data_dir", c.Embedded.DataDir)
 	}
-	st, err = store.Open(ctx, c, store.Options{RetryTimeout: d.effective.RetryTimeout, Now: d.clock.Now, Logger: d.log})
+	d.mu.Lock()
+	retry := d.effective.RetryTimeout
+	d.mu.Unlock()
+	st, err := store.Open(ctx, c, store.Options{RetryTimeout: retry, Now: d.clock.Now, Logger: d.log})
 	if err != nil {
-		return closeStore, nil, fmt.Errorf("open the store: %w", err)
+		return fmt.Errorf("open the store: %w", err)
 	}
-	closers = append(closers, func() {
-		if err := st.Close(); err != nil {
-			d.log.Warn("the store could not be closed", "err", err)
+	d.store.open(newTimedStore(st))
+	return nil
+}
+
+// closeStore ends what openStore has begun.
+func (d *Daemon) closeStore() {
+	if err := d.store.Close(); err != nil {
+		d.log.Warn("the store could not be closed", "err", err)
+	}
+	if d.etcd == nil {
+		return
+	}
+	stop, cancel := context.WithTimeout(context.Background(), etcdStopTimeout)
+	defer cancel()
+	if err := d.etcd.Stop(stop); err != nil {
+		d.log.Warn("the embedded etcd did not end in order", "err", err)
+	}
+}
+
+// openAgain is the pause after the store could not be opened.
+const openAgain = 5 * time.Second
+
+// openLate opens the store of a node that goes on with a lead. A failure is no reason
+// to end: the other members carry the lead, and the server with it.
+func (d *Daemon) openLate(ctx context.Context) {
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-again.C:
 		}
-	})
-	return closeStore, newTimedStore(st), nil
+		d.mu.Lock()
+		local := d.local
+		d.mu.Unlock()
+		err := d.openStore(ctx, local)
+		if err == nil {
+			return
+		}
+		if ctx.Err() == nil {
+			d.log.Error("the store cannot be opened; it will be tried again", "err", err)
+		}
+		again.Reset(openAgain)
+	}
 }
 
 func (d *Daemon) embeddedConfig(c *config.Config) embedded.Config {

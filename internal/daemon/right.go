@@ -29,6 +29,7 @@ type right struct {
 	warden   *warden
 	clock    boottime.Clock
 	log      *slog.Logger
+	goesOn   bool // with the lead of an earlier life, and needs no store for it
 
 	mu       sync.Mutex
 	mixed    bool             // as told last
@@ -72,6 +73,9 @@ func newRight(ctx context.Context, local *config.Config, e config.Effective, len
 	case left.Leading && left.Server != 0 && left.Armed:
 		log.Info("the guard has the server and the lead of an earlier life", "term", left.Kept.Term, "server", left.Server)
 		r.runner.Adopt(left.Kept, left.Deadline)
+		// A promotion that was cut off is not gone on with before the store has told
+		// which timelines there are (S3).
+		r.goesOn = !signalFile(e.Postgresql.DataDir, "standby.signal")
 	}
 	return r, nil
 }
