@@ -69,9 +69,7 @@ func newField(t *testing.T) *field {
 	group := lab.Delegate(t, fmt.Sprintf("matriarch-chaos-%d", os.Getpid()))
 	f.c = lab.NewAt(t, hosts, f.etcd, lab.Changed(func(_ *lab.Node, s lab.Settings) {
 		s.Set("bootstrap.pg_hba", []any{"host replication replicator 192.168.111.0/24 md5", "host all all 0.0.0.0/0 md5"})
-		if permit := os.Getenv("CHAOS_PERMIT"); permit != "" {
-			s.Set("bootstrap.dcs.permit", permit)
-		}
+		choosePermit(s)
 	}))
 	f.c.Client = sw.Net
 	for i, n := range f.c.Nodes {
@@ -86,7 +84,16 @@ func newField(t *testing.T) *field {
 	f.c.WaitReplayed(leader)
 	f.s.say("%s leads, the others stream; clients begin", leader.Name)
 	f.startClients()
+	spin(t)
 	return f
+}
+
+// choosePermit sets the permit to CHAOS_PERMIT, in seconds; without, it is the
+// product's default.
+func choosePermit(s lab.Settings) {
+	if permit, err := strconv.ParseFloat(os.Getenv("CHAOS_PERMIT"), 64); err == nil {
+		s.Set("bootstrap.dcs.permit", permit)
+	}
 }
 
 // uptimes are how far the nodes' boot clocks are ahead of the machine's.

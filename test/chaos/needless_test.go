@@ -68,9 +68,7 @@ func loaded(t *testing.T) *lab.Cluster {
 	return lab.New(t, 3, etcd, lab.Changed(func(_ *lab.Node, s lab.Settings) {
 		s.Set("postgresql.parameters.fsync", "on")
 		s.Set("bootstrap.dcs.postgresql.parameters.max_connections", 200)
-		if permit := os.Getenv("CHAOS_PERMIT"); permit != "" {
-			s.Set("bootstrap.dcs.permit", permit)
-		}
+		choosePermit(s)
 	}))
 }
 
