@@ -29,6 +29,7 @@ type Driver struct {
 
 	passed   boottime.Instant // the decision loop's last pass
 	nextBeat boottime.Instant
+	beaten   boottime.Instant // the last heartbeat
 	led      bool             // at the end of the last step
 	still    boottime.Instant // since when the lease has been over beside Patroni's members; 0: it is not
 
@@ -66,7 +67,7 @@ func (d *Driver) step(now boottime.Instant) {
 	d.leader.follow(d, now)
 	_, leads := d.node.Leading()
 	if leads && !d.led {
-		d.nextBeat = now // the first permit runs already, and needs all members from here on (P8)
+		d.beaten, d.nextBeat = 0, now // the first permit runs already, and needs all members from here on (P8)
 		d.standing = false
 	}
 	if !leads {
@@ -89,11 +90,11 @@ func (d *Driver) step(now boottime.Instant) {
 func (d *Driver) alive(now boottime.Instant) bool { return now < d.passed.Add(d.o.TTL) }
 
 // beatEvery is the time between two heartbeats. A leader whose permit has been over
-// for as long as one lasts is perhaps heard and hears nothing: its heartbeats give it
-// no permit, and would keep every member from taking over for ever (L1). It goes on so
+// for half of its length is perhaps heard and hears nothing: its heartbeats give it no
+// permit, and would keep every member from taking over for ever (L1). It goes on so
 // rarely that a quiet period, and some time to take over, fit in between.
 func (d *Driver) beatEvery(now boottime.Instant) time.Duration {
-	if p := d.permit(); p != 0 && now > p.Add(d.node.length) {
+	if p := d.node.Permit(); p != 0 && now > p.Add(d.node.length/2) {
 		return 2 * quiet(max(d.node.length, d.node.follower.length()))
 	}
 	return d.node.BeatEvery()
@@ -102,12 +103,16 @@ func (d *Driver) beatEvery(now boottime.Instant) time.Duration {
 // beat sends the heartbeat, if it is due.
 func (d *Driver) beat(now boottime.Instant) {
 	every := d.beatEvery(now)
-	if d.nextBeat > now.Add(every) {
+	switch {
+	case d.nextBeat > now.Add(every):
 		d.nextBeat = now // the permit is back
+	case every > d.node.BeatEvery() && d.beaten != 0:
+		d.nextBeat = d.beaten.Add(every)
 	}
 	if !d.led || now < d.nextBeat || !d.holds(now) {
 		return
 	}
+	d.beaten = now
 	hb, to := d.node.Beat(d.here, now)
 	for _, m := range to {
 		if m != d.o.Me {

@@ -321,6 +321,40 @@ func TestHeartbeatsGoOutPunctuallyAndAtOnceWhenWon(t *testing.T) {
 	}
 }
 
+// TestALeaderThatHearsNothingLetsOthersTakeOver: its heartbeats arrive, the answers do
+// not, and the store is out of reach too.
+func TestALeaderThatHearsNothingLetsOthersTakeOver(t *testing.T) {
+	h := drive(t, nil).leads()
+	for range 20 {
+		h.after(50 * time.Millisecond)
+		h.acked("A", "C")
+		h.Passed(h.now)
+	}
+	last, longest := h.now, time.Duration(0)
+	for range 200 {
+		h.did = nil
+		h.after(50 * time.Millisecond)
+		h.Passed(h.now)
+		if h.count("send") > 0 {
+			last = h.now
+		}
+		longest = max(longest, h.now.Sub(last))
+	}
+	if longest < quiet(Default)+500*time.Millisecond {
+		t.Errorf("in 10 s without an answer the longest pause between heartbeats was %v, and a candidate waits %v", longest, quiet(Default))
+	}
+	h.wins() // the store answers again
+	h.did = nil
+	for range 80 {
+		h.after(50 * time.Millisecond)
+		h.acked("A", "C")
+		h.Passed(h.now)
+	}
+	if n := h.count("send"); n < 8 {
+		t.Errorf("answers are back, and %d heartbeats were sent to two members in 4 s", n)
+	}
+}
+
 func TestAHungAgentDoesNotStayLeader(t *testing.T) {
 	h := drive(t, func(o *Options) { o.TTL = 5 * time.Second }).leads()
 	for range 60 {
