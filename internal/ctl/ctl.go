@@ -33,6 +33,10 @@ type Env struct {
 	// Open opens the store; nil: store.Open.
 	Open func(ctx context.Context, c *config.Config, o store.Options) (dcs.Store, error)
 
+	// Pace is how long to wait between two looks at a member that is at work; 0: one
+	// second.
+	Pace time.Duration
+
 	// Strict makes the exit code tell when a server refused or its answer is
 	// missing (ExitRefused, ExitUnknown). patronictl ends with 0 then.
 	Strict bool
@@ -40,10 +44,11 @@ type Env struct {
 
 // The exit codes beside 0.
 const (
-	ExitFailed  = 1 // an error of the command itself, or a question answered with no
-	ExitUsage   = 2
-	ExitRefused = 3 // the cluster refused; only when strict
-	ExitUnknown = 5 // nobody can tell what came of it
+	ExitFailed      = 1 // an error of the command itself, or a question answered with no
+	ExitUsage       = 2
+	ExitRefused     = 3 // a member refused or failed; only when strict
+	ExitUnreachable = 4 // a member was not reached; only when strict
+	ExitUnknown     = 5 // nobody can tell what came of it
 )
 
 // app is one invocation: the global options and what the commands share.
@@ -52,7 +57,8 @@ type app struct {
 	configFile string
 	dcsURL     string
 	insecure   bool
-	timeout    time.Duration // for the store to answer
+	timeout    time.Duration // for the store, and for a request that is answered at once
+	pace       time.Duration // between two looks at a member
 	input      *lines
 }
 
@@ -65,7 +71,10 @@ func newApp(env Env) *app {
 	if env.Open == nil {
 		env.Open = store.Open
 	}
-	return &app{Env: env, timeout: defaultTimeout, input: newLines(env.In)}
+	if env.Pace == 0 {
+		env.Pace = time.Second
+	}
+	return &app{Env: env, timeout: defaultTimeout, pace: env.Pace, input: newLines(env.In)}
 }
 
 // Root is the whole command line of patronictl.
@@ -103,7 +112,8 @@ func Commands(env Env) []*cobra.Command {
 
 func (a *app) commands(version string) []*cobra.Command {
 	all := []*cobra.Command{
-		a.list(), a.topology(), a.history(), a.showConfig(), a.switchover(), a.failover(), a.dsn(), a.query(), a.version(version),
+		a.list(), a.topology(), a.history(), a.showConfig(), a.editConfig(), a.switchover(), a.failover(), a.restart(), a.reload(), a.reinit(),
+		a.pause(), a.resume(), a.flush(), a.remove(), a.dsn(), a.query(), a.demoteCluster(), a.promoteCluster(), a.version(version),
 	}
 	for _, c := range all {
 		// query has a -c and a -d of its own.
@@ -124,7 +134,9 @@ func (a *app) globals(f *pflag.FlagSet, short bool) {
 	f.StringVarP(&a.dcsURL, "dcs-url", letter("d"), a.dcsURL, "the store's address, as etcd3://host:2379/namespace (DCS_URL)")
 	f.StringVar(&a.dcsURL, "dcs", a.dcsURL, "the same as --dcs-url")
 	f.BoolVarP(&a.insecure, "insecure", letter("k"), a.insecure, "do not verify the members' certificates")
-	f.DurationVar(&a.timeout, "timeout", a.timeout, "how long to wait for the store")
+	if f.Lookup("timeout") == nil { // restart has one of its own
+		f.DurationVar(&a.timeout, "timeout", a.timeout, "how long to wait for the store, or for a member that answers at once")
+	}
 	_ = f.MarkHidden("dcs")
 }
 

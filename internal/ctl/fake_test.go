@@ -3,6 +3,7 @@ package ctl
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ type world struct {
 	strict bool
 	env    []string
 	now    time.Time
+	tick   time.Duration     // by which the clock goes on with every look at it
+	stdout func(text string) // is told what goes there
+	stderr func(text string)
 	open   func(ctx context.Context, c *config.Config, o store.Options) (dcs.Store, error)
 }
 
@@ -84,12 +88,32 @@ func (w *world) get(key string) string { return string(w.store.Snapshot().Values
 func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	var out, errs bytes.Buffer
-	env := Env{In: strings.NewReader(w.input), Out: &out, Err: &errs, Strict: w.strict, Open: w.open, Now: func() time.Time { return w.now },
+	env := Env{In: strings.NewReader(w.input), Out: told{&out, w.stdout}, Err: told{&errs, w.stderr}, Pace: time.Millisecond, Strict: w.strict, Open: w.open, Now: w.clock,
 		Environ: append([]string{"HOME=/nonexistent", "PATRONI_SCOPE=harbor", "PATRONI_ETCD3_HOST=127.0.0.1:1"}, w.env...)}
 	root := Root(env, "4.1.4")
 	root.SetArgs(args)
 	code = Exit(root.ExecuteContext(w.t.Context()), &errs)
 	return out.String(), errs.String(), code
+}
+
+func (w *world) clock() time.Time {
+	if w.tick != 0 {
+		w.now = w.now.Add(w.tick)
+	}
+	return w.now
+}
+
+// told is a writer that lets a test know.
+type told struct {
+	io.Writer
+	of func(text string)
+}
+
+func (t told) Write(p []byte) (int, error) {
+	if t.of != nil {
+		t.of(string(p))
+	}
+	return t.Writer.Write(p)
 }
 
 // want compares a whole output.

@@ -16,31 +16,22 @@ const (
 	rejoinTime = 2 * time.Minute // until the former leader streams, with --wait
 )
 
-// follow looks at the cluster whenever it changes, prints what is new about the
-// move on stderr, and returns once done says so (true) or ctx ends (false).
-func (m *move) follow(ctx context.Context, done func(cluster.View) bool) bool {
-	if m.shown == "" {
-		m.shown = m.progress(m.before.view)
-	}
-	for {
-		view := m.mirrored()
-		if line := m.progress(view); line != m.shown {
-			m.shown = line
-			fmt.Fprintf(m.Err, "%s %s\n", m.stamp(), line)
-		}
-		if done(view) {
-			return true
-		}
-		select {
-		case <-m.store.Changed():
-		case <-ctx.Done():
-			return false
-		}
+// watch follows the move itself and shows what is new about it.
+func (m *move) watch(ctx context.Context, done func(cluster.View) bool) bool {
+	m.startShowing()
+	return m.follow(ctx, m.shown, m.progressLine, done)
+}
+
+// startShowing begins with what the operator has just seen in the table.
+func (m *move) startShowing() {
+	if m.shown == nil {
+		m.shown = m.progress()
+		m.shown.shown = m.progressLine(m.before.view)
 	}
 }
 
-// progress is one line about those whom the move is about.
-func (m *move) progress(view cluster.View) string {
+// progressLine is one line about those whom the move is about.
+func (m *move) progressLine(view cluster.View) string {
 	leader := view.Leader.Name
 	if leader == "" {
 		leader = "none"
@@ -83,13 +74,13 @@ func (m *move) rejoined(view cluster.View) bool {
 func (m *move) settle(ctx context.Context, wait bool) {
 	limited, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	m.follow(limited, m.takesWrites)
+	m.watch(limited, m.takesWrites)
 	if !wait {
 		return
 	}
 	limited, cancelWait := context.WithTimeout(ctx, rejoinTime)
 	defer cancelWait()
-	if !m.follow(limited, m.rejoined) {
+	if !m.watch(limited, m.rejoined) {
 		m.warn(fmt.Sprintf("%s does not stream from the new leader yet", m.before.view.Leader.Name))
 	}
 }
@@ -103,9 +94,7 @@ func (m *move) fallBack(ctx context.Context, wait bool) error {
 	if m.at != nil {
 		request.At = isoTime(*m.at)
 	}
-	limited, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	_, err := m.store.Commit(limited, dcs.Txn{
+	err := m.commit(ctx, dcs.Txn{
 		If:   []dcs.Condition{m.sameLeader(), m.sameRequest()},
 		Then: []dcs.Op{{Key: dcs.KeyFailover, Data: request.Encode()}},
 	})
@@ -119,7 +108,9 @@ func (m *move) fallBack(ctx context.Context, wait bool) error {
 		return fail("the cluster was changed meanwhile, nothing was requested; look at it again")
 	}
 	if m.at != nil {
-		return m.finish(ctx, "The request stands in the failover key; no member has confirmed it")
+		text := "The request stands in the failover key; no member has confirmed it"
+		m.out.add(outcome{Member: m.candidate, Result: resultScheduled, Text: text})
+		return m.finish(ctx, text)
 	}
 	return m.outcome(ctx, wait)
 }
@@ -151,7 +142,7 @@ func (m *move) outcome(ctx context.Context, wait bool) error {
 	limited, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
 	var last cluster.View
-	ended := m.follow(limited, func(v cluster.View) bool {
+	ended := m.watch(limited, func(v cluster.View) bool {
 		last = v
 		return m.takesWrites(v) || v.Leader.Name == m.before.view.Leader.Name && !v.Failover.Requested()
 	})
@@ -162,6 +153,8 @@ func (m *move) outcome(ctx context.Context, wait bool) error {
 		return m.unknown(last)
 	case !m.takesWrites(last):
 		m.say("%s failed, details: the request was taken back by the leader\n", title(m.action))
+		m.out.add(outcome{Member: m.candidate, Result: resultRefused, Text: "the request was taken back by the leader"})
+		m.out.document()
 		return &failure{code: m.code(ExitRefused)}
 	}
 	if wait {
@@ -172,6 +165,7 @@ func (m *move) outcome(ctx context.Context, wait bool) error {
 	if m.candidate != "" && last.Leader.Name != m.candidate {
 		text = fmt.Sprintf("%s to %q instead of %q", strings.ToUpper(done[:1])+done[1:], last.Leader.Name, m.candidate)
 	}
+	m.out.add(outcome{Member: last.Leader.Name, Result: resultDone, Text: text})
 	return m.finish(ctx, text)
 }
 
@@ -181,13 +175,7 @@ func (m *move) unknown(last cluster.View) error {
 		what = "there is no leader yet that takes writes"
 	}
 	m.say("%s result unknown, details: %s\n", title(m.action), what)
+	m.out.add(outcome{Member: m.candidate, Result: resultUnknown, Text: what})
+	m.out.document()
 	return &failure{code: m.code(ExitUnknown)}
-}
-
-// code is the exit code of an outcome. patronictl knows no more than 1.
-func (m *move) code(strict int) int {
-	if m.Strict {
-		return strict
-	}
-	return ExitFailed
 }

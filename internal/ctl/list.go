@@ -11,6 +11,35 @@ import (
 
 var formats = []string{"pretty", "tsv", "json", "yaml", "yml"}
 
+func formatFlag(f *pflag.FlagSet) *choice {
+	format := &choice{value: "pretty", allowed: formats}
+	f.VarP(format, "format", "f", "output format: pretty, tsv, json, yaml")
+	return format
+}
+
+// in is the member table in one of the formats.
+func (p picture) in(format string, extended, colours bool) string {
+	if format == "pretty" {
+		return p.pretty(extended, false, colours)
+	}
+	rows := p.rows(false)
+	if format == "tsv" {
+		return tsvRows(p.columns(rows, extended), rows)
+	}
+	return encodeRows(format, p.columns(rows, true), rows)
+}
+
+// encodeRows prints rows for machines.
+func encodeRows(format string, columns []column, rows []row) string {
+	switch format {
+	case "json":
+		return jsonRows(columns, rows)
+	case "tsv":
+		return tsvRows(columns, rows)
+	}
+	return yamlRows(rows)
+}
+
 // watch are the options that repeat a command.
 type watch struct {
 	on    bool
@@ -56,21 +85,8 @@ func (a *app) repeat(ctx context.Context, w watch, clear bool, round func() erro
 	}
 }
 
-// groupFlag refuses what a Citus cluster would need, in words.
-func groupFlag(f *pflag.FlagSet) *int {
-	return f.Int("group", -1, "Citus group (Citus clusters are not supported)")
-}
-
-func noGroups(group *int) error {
-	if *group >= 0 {
-		return fail("Citus groups are not supported")
-	}
-	return nil
-}
-
 func (a *app) list() *cobra.Command {
 	var extended, timestamp bool
-	format := &choice{value: "pretty", allowed: formats}
 	var w watch
 	cmd := &cobra.Command{
 		Use:     "list [CLUSTER_NAMES]...",
@@ -80,24 +96,11 @@ func (a *app) list() *cobra.Command {
 	group := groupFlag(cmd.Flags())
 	cmd.Flags().BoolVarP(&extended, "extended", "e", false, "show all columns, also empty ones")
 	cmd.Flags().BoolVarP(&timestamp, "timestamp", "t", false, "print a timestamp first")
-	cmd.Flags().VarP(format, "format", "f", "output format: pretty, tsv, json, yaml")
+	format := formatFlag(cmd.Flags())
 	w.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.listing(cmd.Context(), names, w, func(p picture) string {
-			switch format.value {
-			case "pretty":
-				return p.pretty(extended, false, a.colours(a.Out))
-			case "tsv":
-				rows := p.rows(false)
-				return tsvRows(columnsFor(rows, extended), rows)
-			case "json":
-				rows := p.rows(false)
-				return jsonRows(columnsFor(rows, true), rows)
-			}
-			return yamlRows(p.rows(false))
+		return a.listing(cmd.Context(), names, group, w, func(p picture) string {
+			return p.in(format.value, extended, a.colours(a.Out))
 		}, timestamp)
 	}
 	return cmd
@@ -111,19 +114,22 @@ func (a *app) topology() *cobra.Command {
 		Example: "  topology -c /etc/patroni.yml",
 	}
 	group := groupFlag(cmd.Flags())
+	format := formatFlag(cmd.Flags())
 	w.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.listing(cmd.Context(), names, w, func(p picture) string { return p.pretty(false, true, a.colours(a.Out)) }, false)
+		return a.listing(cmd.Context(), names, group, w, func(p picture) string {
+			if format.value != "pretty" {
+				return p.in(format.value, false, false)
+			}
+			return p.pretty(false, true, a.colours(a.Out))
+		}, false)
 	}
 	return cmd
 }
 
 // listing prints every named cluster, or that of the configuration, again and
 // again if asked to. The stores stay open meanwhile.
-func (a *app) listing(ctx context.Context, names []string, w watch, show func(picture) string, timestamp bool) error {
+func (a *app) listing(ctx context.Context, names []string, group *groupOption, w watch, show func(picture) string, timestamp bool) error {
 	if len(names) == 0 {
 		c, err := a.load()
 		if err != nil {
@@ -137,7 +143,7 @@ func (a *app) listing(ctx context.Context, names []string, w watch, show func(pi
 	}
 	var sessions []*session
 	for _, name := range names {
-		s, err := a.open(ctx, name)
+		s, err := a.open(ctx, name, group)
 		if err != nil {
 			return err
 		}

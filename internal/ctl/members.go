@@ -17,6 +17,10 @@ type picture struct {
 	name     string
 	view     cluster.View
 	settings cluster.Settings
+
+	citus bool
+	group int       // noGroup: none, or all
+	parts []picture // of all groups
 }
 
 func newPicture(name string, view cluster.View) picture {
@@ -25,7 +29,7 @@ func newPicture(name string, view cluster.View) picture {
 		settings = cluster.DefaultSettings()
 		settings.Pause = cluster.Truth(view.Config.Document["pause"])
 	}
-	return picture{name: name, view: view, settings: settings}
+	return picture{name: name, view: view, settings: settings, group: noGroup}
 }
 
 // The optional columns. Each appears when some member has something in it.
@@ -35,6 +39,7 @@ const (
 	scheduledRestart = "Scheduled restart"
 	tagsColumn       = "Tags"
 	guardColumn      = "Guard"
+	groupColumn      = "Group"
 )
 
 var memberColumns = []column{
@@ -44,9 +49,12 @@ var memberColumns = []column{
 	{name: "Replay LSN", header: "Replay LSN", right: true}, {name: "Replay Lag", header: "Lag", right: true},
 }
 
-// columnsFor adds the optional columns that have something to show.
-func columnsFor(rows []row, extended bool) []column {
+// columns adds the optional columns that have something to show.
+func (p picture) columns(rows []row, extended bool) []column {
 	columns := slices.Clone(memberColumns)
+	if p.citus {
+		columns = slices.Insert(columns, 1, column{name: groupColumn, header: groupColumn, right: true})
+	}
 	for _, name := range []string{pendingRestart, pendingReason, scheduledRestart, tagsColumn} {
 		if extended || slices.ContainsFunc(rows, func(r row) bool { return r[name] != nil && r["Host"] != nil }) {
 			columns = append(columns, column{name: name, header: name})
@@ -67,17 +75,35 @@ func guarded(r row) bool { return r[guardColumn] == "freezer" || r[guardColumn] 
 // rows are the members in the order of their names; cells that would be empty are
 // absent. Long reasons are hidden where they would make the table unreadable.
 func (p picture) rows(hideLong bool) []row {
+	var rows []row
+	withPort := p.portsMatter()
+	for _, part := range p.each() {
+		rows = append(rows, part.ownRows(hideLong, withPort)...)
+	}
+	return rows
+}
+
+// portsMatter tells that a host alone does not say which server is meant.
+func (p picture) portsMatter() bool {
 	hosts := map[string]int{}
-	withPort := false
-	for _, m := range p.view.Members {
+	for _, m := range p.members() {
 		if host, port, ok := m.Address(); ok {
 			hosts[host]++
-			withPort = withPort || port != 5432 || hosts[host] > 1
+			if port != 5432 || hosts[host] > 1 {
+				return true
+			}
 		}
 	}
+	return false
+}
+
+func (p picture) ownRows(hideLong, withPort bool) []row {
 	var rows []row
 	for _, m := range p.view.Members {
 		r := row{"Cluster": p.name, "Member": m.Name, "Role": title(p.role(m))}
+		if p.citus {
+			r[groupColumn] = p.group
+		}
 		if host, port, ok := m.Address(); ok {
 			r["Host"] = host
 			if withPort {
@@ -208,17 +234,33 @@ func title(s string) string {
 
 // heading names the cluster and its system.
 func (p picture) heading() string {
+	system := p.view.Initialize.Value
 	switch {
 	case !p.view.Initialize.Present:
-		return fmt.Sprintf("Cluster: %s (uninitialized)", p.name)
-	case p.view.Initialize.Value == "":
-		return fmt.Sprintf("Cluster: %s (initializing)", p.name)
+		system = "uninitialized"
+	case system == "":
+		system = "initializing"
 	}
-	return fmt.Sprintf("Cluster: %s (%s)", p.name, p.view.Initialize.Value)
+	switch {
+	case p.citus && p.group == noGroup:
+		return fmt.Sprintf("Citus cluster: %s", p.name)
+	case p.citus:
+		return fmt.Sprintf("Citus cluster: %s (group: %d, %s)", p.name, p.group, system)
+	}
+	return fmt.Sprintf("Cluster: %s (%s)", p.name, system)
 }
 
 // footer tells what is true of the cluster as a whole.
 func (p picture) footer() string {
+	if p.citus && p.group == noGroup {
+		var b strings.Builder
+		for _, part := range p.parts {
+			if text := part.footer(); text != "" {
+				fmt.Fprintf(&b, "Citus group: %d\n%s", part.group, text)
+			}
+		}
+		return b.String()
+	}
 	var b strings.Builder
 	if p.settings.Pause {
 		b.WriteString(" Maintenance mode: on\n")
@@ -237,11 +279,19 @@ func (p picture) footer() string {
 
 // pretty is the table with its title and footer.
 func (p picture) pretty(extended, tree, colours bool) string {
-	rows := p.rows(true)
-	if tree {
-		rows = p.asTree(rows)
+	var rows []row
+	withPort := p.portsMatter()
+	for _, part := range p.each() {
+		own := part.ownRows(true, withPort)
+		if tree {
+			own = part.asTree(own)
+		}
+		rows = append(rows, own...)
 	}
-	columns := columnsFor(rows, extended)[1:] // the cluster is in the title
+	columns := p.columns(rows, extended)[1:] // the cluster is in the title
+	if p.citus && p.group != noGroup {
+		columns = columns[1:] // the group as well
+	}
 	t := table{title: p.heading(), columns: columns}
 	for _, r := range rows {
 		cells := make([]string, len(columns))
@@ -263,16 +313,17 @@ func (p picture) pretty(extended, tree, colours bool) string {
 
 // paint makes what needs a person's eye stand out, and the leader findable.
 func paint(column, text string) string {
-	const red, yellow, bold = "\x1b[31m", "\x1b[33m", "\x1b[1m"
+	// Bright on reverse and underlined differ for every eye; the colours only help.
+	const failed, attention, bold = "\x1b[1;7;31m", "\x1b[4;33m", "\x1b[1m"
 	switch {
 	case column == "Role" && strings.HasSuffix(text, "Leader"):
 		return bold
 	case column == "State" && (strings.HasSuffix(text, "failed") || text == string(cluster.StateCrashed)):
-		return red
+		return failed
 	case column == "State" && text != string(cluster.StateRunning) && text != cluster.Streaming:
-		return yellow
+		return attention
 	case column == pendingRestart, column == "Receive LSN" && text == "unknown":
-		return yellow
+		return attention
 	}
 	return ""
 }

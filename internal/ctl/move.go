@@ -23,7 +23,8 @@ type move struct {
 	candidate string
 	at        *time.Time // nil: now
 	before    picture    // what the answers were given about
-	shown     string     // the last line of progress
+	shown     *progress
+	out       *results
 }
 
 func (a *app) switchover() *cobra.Command {
@@ -43,12 +44,11 @@ func (a *app) switchover() *cobra.Command {
 	cmd.Flags().StringVar(&scheduled, "scheduled", "", "when, in an unambiguous form such as ISO 8601; now unless given")
 	cmd.Flags().BoolVar(&force, "force", false, "ask nothing")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the former leader streams from the new one")
+	format := formatFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.one(cmd.Context(), args, func(s *session, p picture) error {
-			m := &move{session: s, action: "switchover", force: force, leader: leader, candidate: candidate, before: p}
+		out := a.results("switchover", format.value)
+		return a.one(cmd.Context(), args, group, func(s *session, p picture) error {
+			m := &move{session: s, action: "switchover", force: force, leader: leader, candidate: candidate, before: p, out: out}
 			return m.run(cmd.Context(), scheduled, wait)
 		})
 	}
@@ -68,12 +68,11 @@ func (a *app) failover() *cobra.Command {
 	cmd.Flags().StringVar(&candidate, "candidate", "", "the member to become leader")
 	cmd.Flags().BoolVar(&force, "force", false, "ask nothing")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until the former leader streams from the new one")
+	format := formatFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.one(cmd.Context(), args, func(s *session, p picture) error {
-			m := &move{session: s, action: "failover", force: force, candidate: candidate, before: p}
+		out := a.results("failover", format.value)
+		return a.one(cmd.Context(), args, group, func(s *session, p picture) error {
+			m := &move{session: s, action: "failover", force: force, candidate: candidate, before: p, out: out}
 			return m.run(cmd.Context(), "", wait)
 		})
 	}
@@ -83,8 +82,16 @@ func (a *app) failover() *cobra.Command {
 func (m *move) table(p picture) { m.say("%s", p.pretty(false, false, m.colours(m.Out))) }
 
 func (m *move) run(ctx context.Context, scheduled string, wait bool) error {
+	m.out.cluster = m.name
 	m.say("Current cluster topology\n")
 	m.table(m.before)
+	if m.citus && m.group == noGroup {
+		all := m.session
+		if err := m.chooseGroup(ctx); err != nil {
+			return err
+		}
+		defer func() { m.session.close(); m.session = all }()
+	}
 	for _, step := range []func(context.Context) error{
 		m.chooseLeader, m.chooseCandidate,
 		func(ctx context.Context) error { return m.chooseTime(ctx, scheduled) },
@@ -95,6 +102,27 @@ func (m *move) run(ctx context.Context, scheduled string, wait bool) error {
 		}
 	}
 	return m.carryOut(ctx, wait)
+}
+
+// chooseGroup turns to one group of a Citus cluster: each has a leader of its own.
+func (m *move) chooseGroup(ctx context.Context) error {
+	if m.force {
+		return fail("For Citus clusters the --group must me specified")
+	}
+	group, err := m.askNumber(ctx, "Citus group")
+	if err != nil {
+		return err
+	}
+	s, err := m.open(ctx, m.name, &groupOption{given: group})
+	if err != nil {
+		return err
+	}
+	if m.before, err = s.read(ctx); err != nil {
+		s.close()
+		return err
+	}
+	m.session = s
+	return nil
 }
 
 func (m *move) chooseLeader(ctx context.Context) error {
@@ -259,11 +287,13 @@ func (m *move) carryOut(ctx context.Context, wait bool) error {
 		m.warn(fmt.Sprintf("Member %s did not answer: %v", m.target().Name, err))
 		return m.fallBack(ctx, wait)
 	case answer.Code == http.StatusAccepted:
+		m.out.add(outcome{Member: m.candidate, Result: resultScheduled, Code: answer.Code, Text: answer.Text})
 		return m.finish(ctx, answer.Text)
 	case answer.Code != http.StatusOK:
 		return m.refused(answer)
 	}
 	m.settle(ctx, wait)
+	m.out.add(outcome{Member: m.mirrored().Leader.Name, Result: resultDone, Code: answer.Code, Text: answer.Text})
 	return m.finish(ctx, answer.Text)
 }
 
@@ -277,20 +307,13 @@ func (m *move) post(ctx context.Context, c *client.Client) (client.Answer, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.patience())
 	defer cancel()
-	watching, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		m.follow(watching, func(cluster.View) bool { return false })
-	}()
-	defer func() {
-		stop()
-		<-done
-	}()
-	if m.action == "failover" {
-		return c.Failover(ctx, target.APIURL, m.request())
-	}
-	return c.Switchover(ctx, target.APIURL, m.request())
+	m.startShowing()
+	return m.during(ctx, m.shown, m.progressLine, func(ctx context.Context) (client.Answer, error) {
+		if m.action == "failover" {
+			return c.Failover(ctx, target.APIURL, m.request())
+		}
+		return c.Switchover(ctx, target.APIURL, m.request())
+	})
 }
 
 // refused prints a server's no. Its code is 0 for patronictl, whose callers are
@@ -302,13 +325,16 @@ func (m *move) refused(answer client.Answer) error {
 		what = "result unknown"
 	}
 	m.say("%s %s, details: %d, %s\n", title(m.action), what, answer.Code, answer.Text)
-	switch {
-	case !m.Strict:
-		return nil
-	case unknown:
-		return &failure{code: ExitUnknown}
+	result := resultRefused
+	if unknown {
+		result = resultUnknown
 	}
-	return &failure{code: ExitRefused}
+	m.out.add(outcome{Member: m.candidate, Result: result, Code: answer.Code, Text: answer.Text})
+	m.out.document()
+	if !m.Strict {
+		return nil
+	}
+	return &failure{code: m.out.code()}
 }
 
 // finish prints the last word and the cluster as it is by then.
@@ -319,5 +345,6 @@ func (m *move) finish(ctx context.Context, text string) error {
 	}
 	m.say("%s %s\n", m.stamp(), text)
 	m.table(p)
+	m.out.document()
 	return nil
 }

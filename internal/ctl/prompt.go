@@ -5,23 +5,32 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strconv"
 	"strings"
 )
 
 // lines reads answers one by one. Reading stands in a goroutine of its own, since
-// a read from a terminal cannot be stopped: Ctrl-C ends the process instead.
+// a read from a terminal cannot be stopped: Ctrl-C ends the process instead. It
+// reads only when asked to, for an editor may want the terminal meanwhile.
 type lines struct {
 	in      io.Reader
 	started bool
-	next    chan string // closed at the end of the input
+	want    chan struct{} // room for one
+	next    chan string   // closed at the end of the input
 }
 
-func newLines(in io.Reader) *lines { return &lines{in: in, next: make(chan string)} }
+func newLines(in io.Reader) *lines {
+	return &lines{in: in, want: make(chan struct{}, 1), next: make(chan string)}
+}
 
 func (l *lines) read(ctx context.Context) (string, error) {
 	if !l.started {
 		l.started = true
 		go l.feed()
+	}
+	select {
+	case l.want <- struct{}{}:
+	default: // the last question is still unanswered, or the input has ended
 	}
 	select {
 	case line, ok := <-l.next:
@@ -40,7 +49,7 @@ func (l *lines) feed() {
 		return
 	}
 	r := bufio.NewReader(l.in)
-	for {
+	for range l.want {
 		line, err := r.ReadString('\n')
 		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
 			return
@@ -60,6 +69,32 @@ func (a *app) ask(ctx context.Context, text, fallback string) (string, error) {
 		answer = fallback
 	}
 	return answer, nil
+}
+
+// askPlain prompts for a value that must be typed.
+func (a *app) askPlain(ctx context.Context, text string) (string, error) {
+	for {
+		a.say("%s: ", text)
+		answer, err := a.input.read(ctx)
+		if err != nil || answer != "" {
+			return answer, err
+		}
+	}
+}
+
+// askNumber prompts for a whole number that must be typed.
+func (a *app) askNumber(ctx context.Context, text string) (int, error) {
+	for {
+		answer, err := a.askPlain(ctx, text)
+		if err != nil {
+			return 0, err
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(answer))
+		if err == nil {
+			return n, nil
+		}
+		a.say("Error: '%s' is not a valid integer.\n", answer)
+	}
 }
 
 // confirm prompts for yes or no. Nothing typed is no.

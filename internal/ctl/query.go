@@ -57,15 +57,12 @@ func (a *app) query() *cobra.Command {
 	f.StringVar(&q.delimiter, "delimiter", "\t", "between the columns of tsv")
 	w.flags(f)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
 		q.role, q.cluster = role.value, args
 		if err := q.prepare(cmd, file, askPassword); err != nil {
 			return err
 		}
 		return a.repeat(cmd.Context(), w, false, func() error {
-			return a.one(cmd.Context(), q.cluster, func(_ *session, p picture) error { return q.round(cmd.Context(), p) })
+			return a.one(cmd.Context(), q.cluster, group, func(_ *session, p picture) error { return q.round(cmd.Context(), p) })
 		})
 	}
 	return cmd

@@ -43,7 +43,7 @@ func (a *app) load() (*config.Config, error) {
 	switch {
 	case c != nil:
 	case errors.Is(err, config.ErrEmpty):
-		c = &config.Config{}
+		c = &config.Config{} // the store can still be given by --dcs-url
 	default:
 		return nil, fail("%v", err)
 	}
@@ -101,10 +101,12 @@ type session struct {
 	store  dcs.Store
 	config *config.Config
 	name   string
+	citus  bool
+	group  int // noGroup: none, or all
 }
 
 // open connects to the named cluster, or to the one of the configuration.
-func (a *app) open(ctx context.Context, name string) (*session, error) {
+func (a *app) open(ctx context.Context, name string, g *groupOption) (*session, error) {
 	c, err := a.load()
 	if err != nil {
 		return nil, err
@@ -119,13 +121,18 @@ func (a *app) open(ctx context.Context, name string) (*session, error) {
 	if len(store.Endpoints(c)) == 0 && (c.Etcd == nil || c.Etcd.SRV == "") {
 		return nil, fail("Can not find suitable configuration of distributed configuration store\nAvailable implementations: etcd, etcd3, embedded")
 	}
+	citus, group := g.choose(c)
+	where := *c
+	if group != noGroup {
+		where.Scope = fmt.Sprintf("%s/%d", c.Scope, group)
+	}
 	limited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	s, err := a.Open(limited, c, store.Options{RetryTimeout: a.timeout})
+	s, err := a.Open(limited, &where, store.Options{RetryTimeout: a.timeout})
 	if err != nil {
 		return nil, a.unreachable(ctx, c, err)
 	}
-	return &session{app: a, store: s, config: c, name: c.Scope}, nil
+	return &session{app: a, store: s, config: c, name: c.Scope, citus: citus, group: group}, nil
 }
 
 // unreachable says where the store was looked for: that is the first thing that
@@ -155,13 +162,39 @@ func (s *session) read(ctx context.Context) (picture, error) {
 	if err != nil {
 		return picture{}, s.unreachable(ctx, s.config, err)
 	}
-	return newPicture(s.name, snapshot.View()), nil
+	return s.picture(snapshot), nil
+}
+
+func (s *session) picture(snapshot dcs.Snapshot) picture {
+	if s.citus && s.group == noGroup {
+		return citusPicture(s.name, snapshot)
+	}
+	p := newPicture(s.name, snapshot.View())
+	p.citus, p.group = s.citus, s.group
+	return p
+}
+
+// commit writes, within the store's deadline.
+func (s *session) commit(ctx context.Context, txn dcs.Txn) error {
+	limited, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	_, err := s.store.Commit(limited, txn)
+	return err
+}
+
+// key is where the cluster has a key: below the coordinator's number when all
+// groups of a Citus cluster are open.
+func (s *session) key(name string) string {
+	if s.citus && s.group == noGroup {
+		return "0/" + name
+	}
+	return name
 }
 
 // mirrored is the cluster as last heard of; it does not wait.
 func (s *session) mirrored() cluster.View {
 	snapshot, _ := s.store.Mirror()
-	return snapshot.View()
+	return s.picture(snapshot).view
 }
 
 // client speaks to the members with the configured certificates and password.
@@ -181,12 +214,12 @@ func newClient(a *app, c *config.Config) (*client.Client, error) {
 
 // one runs a command about one cluster, named by the first argument or the
 // configuration.
-func (a *app) one(ctx context.Context, args []string, do func(*session, picture) error) error {
+func (a *app) one(ctx context.Context, args []string, g *groupOption, do func(*session, picture) error) error {
 	name := ""
 	if len(args) > 0 {
 		name = args[0]
 	}
-	s, err := a.open(ctx, name)
+	s, err := a.open(ctx, name, g)
 	if err != nil {
 		return err
 	}

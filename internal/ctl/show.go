@@ -1,9 +1,11 @@
 package ctl
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,34 +18,25 @@ var historyColumns = []column{
 }
 
 func (a *app) history() *cobra.Command {
-	format := &choice{value: "pretty", allowed: formats}
 	cmd := &cobra.Command{
 		Use:     "history [CLUSTER_NAME]",
 		Short:   "Show the failovers and switchovers that the cluster has had",
 		Example: "  history -c /etc/patroni.yml",
 		Args:    atMost(1),
 	}
-	group := groupFlag(cmd.Flags())
-	cmd.Flags().VarP(format, "format", "f", "output format: pretty, tsv, json, yaml")
+	group := configuredGroupFlag(cmd.Flags())
+	format := formatFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.one(cmd.Context(), args, func(_ *session, p picture) error {
+		return a.one(cmd.Context(), args, group, func(_ *session, p picture) error {
 			var rows []row
 			for _, l := range p.view.History.Lines {
 				rows = append(rows, row{"TL": int(l.Timeline), "LSN": uint64(l.LSN), "Reason": l.Reason, "Timestamp": l.When, "New Leader": l.NewLeader})
 			}
-			switch format.value {
-			case "json":
-				a.say("%s", jsonRows(historyColumns, rows))
-			case "tsv":
-				a.say("%s", tsvRows(historyColumns, rows))
-			case "yaml", "yml":
-				a.say("%s", yamlRows(rows))
-			default:
+			if format.value == "pretty" {
 				a.say("%s", plainTable(historyColumns, rows))
+				return nil
 			}
+			a.say("%s", encodeRows(format.value, historyColumns, rows))
 			return nil
 		})
 	}
@@ -69,14 +62,17 @@ func (a *app) showConfig() *cobra.Command {
 		Example: "  show-config -c /etc/patroni.yml",
 		Args:    atMost(1),
 	}
-	group := groupFlag(cmd.Flags())
+	group := configuredGroupFlag(cmd.Flags())
+	format := &choice{value: "yaml", allowed: []string{"yaml", "yml", "json"}}
+	cmd.Flags().VarP(format, "format", "f", "output format: yaml, json")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
-		return a.one(cmd.Context(), args, func(_ *session, p picture) error {
-			if p.view.Config.Modified != 0 && p.view.Config.Document != nil {
-				a.say("%s\n", YAML(p.view.Config.Document))
+		return a.one(cmd.Context(), args, group, func(_ *session, p picture) error {
+			switch document := p.view.Config.Document; {
+			case p.view.Config.Modified == 0 || document == nil:
+			case format.value == "json":
+				a.say("%s\n", jsonText(document))
+			default:
+				a.say("%s\n", YAML(document))
 			}
 			return nil
 		})
@@ -84,26 +80,7 @@ func (a *app) showConfig() *cobra.Command {
 	return cmd
 }
 
-// roles that dsn and query choose a member by.
-var roles = []string{"leader", "primary", "standby-leader", "replica", "standby", "any"}
-
-// withRole are the members of a role, in the order of their names.
-func (p picture) withRole(role string) []cluster.Member {
-	return slices.DeleteFunc(slices.Clone(p.view.Members), func(m cluster.Member) bool {
-		leads := m.Name == p.view.Leader.Name
-		switch role {
-		case "leader":
-			return !leads
-		case "primary":
-			return !leads || m.Role == cluster.RoleStandbyLeader
-		case "standby-leader":
-			return !leads || m.Role == cluster.RolePrimary
-		case "replica", "standby":
-			return leads
-		}
-		return false
-	})
-}
+var dsnColumns = []column{{name: "Member"}, {name: "Host"}, {name: "Port"}}
 
 func (a *app) dsn() *cobra.Command {
 	role := &choice{allowed: roles}
@@ -115,19 +92,21 @@ func (a *app) dsn() *cobra.Command {
 		Args:    atMost(1),
 	}
 	group := groupFlag(cmd.Flags())
+	format := formatFlag(cmd.Flags())
 	cmd.Flags().VarP(role, "role", "r", "a member of this role (leader unless given): "+fmt.Sprint(roles))
 	cmd.Flags().StringVarP(&name, "member", "m", "", "the member of this name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
-			return err
-		}
 		if role.value != "" && name != "" {
 			return fail("--role and --member are mutually exclusive options")
 		}
-		return a.one(cmd.Context(), args, func(_ *session, p picture) error {
+		return a.one(cmd.Context(), args, group, func(_ *session, p picture) error {
 			for _, m := range p.choose(role.value, name) {
 				if host, port, ok := m.Address(); ok {
-					a.say("host=%s port=%d\n", host, port)
+					if format.value == "pretty" {
+						a.say("host=%s port=%d\n", host, port)
+						return nil
+					}
+					a.say("%s", encodeRows(format.value, dsnColumns, []row{{"Member": m.Name, "Host": host, "Port": port}}))
 					return nil
 				}
 			}
@@ -137,21 +116,6 @@ func (a *app) dsn() *cobra.Command {
 	return cmd
 }
 
-// choose are the members that a role or a name means; without both, the leader.
-func (p picture) choose(role, name string) []cluster.Member {
-	if name != "" {
-		m, ok := p.view.Member(name)
-		if !ok {
-			return nil
-		}
-		return []cluster.Member{m}
-	}
-	if role == "" {
-		role = "leader"
-	}
-	return p.withRole(role)
-}
-
 func (a *app) version(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version [CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -159,38 +123,57 @@ func (a *app) version(version string) *cobra.Command {
 		Example: "  version\n  version mycluster",
 	}
 	group := groupFlag(cmd.Flags())
+	format := formatFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := noGroups(group); err != nil {
+		r := a.results("version", format.value)
+		r.line("patronictl version %s\n", version)
+		r.add(outcome{Member: "patronictl", Result: resultDone, Text: version})
+		if len(args) == 0 {
+			return r.end()
+		}
+		err := a.one(cmd.Context(), args[:1], group, func(s *session, p picture) error {
+			return s.memberVersions(cmd.Context(), p, args[1:], r)
+		})
+		if err != nil {
 			return err
 		}
-		a.say("patronictl version %s\n", version)
-		if len(args) == 0 {
-			return nil
-		}
-		return a.one(cmd.Context(), args[:1], func(s *session, p picture) error {
-			a.say("\n")
-			c, err := s.client()
-			if err != nil {
-				return err
-			}
-			for _, m := range p.view.Members {
-				if m.APIURL == "" || len(args) > 1 && !slices.Contains(args[1:], m.Name) {
-					continue
-				}
-				st, err := c.Status(cmd.Context(), m.APIURL)
-				switch {
-				case err != nil:
-					a.say("%s: failed to get version: %v\n", m.Name, err)
-				case st.ServerVersion == 0:
-					a.say("%s: Patroni %s\n", m.Name, st.Version)
-				default:
-					a.say("%s: Patroni %s PostgreSQL %s\n", m.Name, st.Version, serverVersion(st.ServerVersion))
-				}
-			}
-			return nil
-		})
+		// A member that is down is what one looks for here, not a failure.
+		r.document()
+		return nil
 	}
 	return cmd
+}
+
+func (s *session) memberVersions(ctx context.Context, p picture, names []string, r *results) error {
+	if unknown := p.unknownNames(names); s.Strict && len(unknown) > 0 {
+		return fail("%s: not a member of cluster %s", strings.Join(unknown, ", "), s.name)
+	}
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	r.line("\n")
+	for _, m := range p.members() {
+		if m.APIURL == "" || len(names) > 0 && !slices.Contains(names, m.Name) {
+			continue
+		}
+		st, err := c.Status(ctx, m.APIURL)
+		switch {
+		case ctx.Err() != nil:
+			return errAborted
+		case err != nil:
+			r.line("%s: failed to get version: %v\n", m.Name, err)
+			r.add(outcome{Member: m.Name, Result: resultUnreachable, Text: err.Error()})
+			continue
+		}
+		text := "Patroni " + st.Version
+		if st.ServerVersion != 0 {
+			text += " PostgreSQL " + serverVersion(st.ServerVersion)
+		}
+		r.line("%s: %s\n", m.Name, text)
+		r.add(outcome{Member: m.Name, Result: resultDone, Text: text})
+	}
+	return nil
 }
 
 // serverVersion prints server_version_num: two parts since PostgreSQL 10.

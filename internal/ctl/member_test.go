@@ -1,0 +1,199 @@
+package ctl
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// fakeMember is a member's REST API that a test scripts.
+type fakeMember struct {
+	w      *world
+	name   string
+	answer func(request string) (int, string) // code 0: the connection breaks
+
+	mu     sync.Mutex
+	status []string // told one by one; the last one stays
+	asked  []string
+}
+
+const firstStatus = `{"state":"running","role":"replica","replication_state":"streaming","postmaster_start_time":"first","server_version":150020,"patroni":{"version":"4.1.4"}}`
+
+// serve gives a member of the world an API. A request is "METHOD /path body".
+func (w *world) serve(name string, answer func(request string) (int, string)) *fakeMember {
+	w.t.Helper()
+	m := &fakeMember{w: w, name: name, answer: answer, status: []string{firstStatus}}
+	s := httptest.NewServer(m)
+	w.t.Cleanup(s.Close)
+	w.set(name, "api_url", s.URL+"/patroni")
+	return m
+}
+
+func (m *fakeMember) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "/patroni" {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		status := m.status[0]
+		if len(m.status) > 1 {
+			m.status = m.status[1:]
+		}
+		if status == "" {
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(rw, status)
+		return
+	}
+	data, _ := io.ReadAll(r.Body)
+	request := strings.TrimSpace(r.Method + " " + r.URL.Path + " " + string(data))
+	m.mu.Lock()
+	m.asked = append(m.asked, request)
+	m.mu.Unlock()
+	code, text := m.answer(request)
+	if code == 0 {
+		panic(http.ErrAbortHandler)
+	}
+	rw.WriteHeader(code)
+	_, _ = io.WriteString(rw, text)
+}
+
+// is sets what the member tells of its server, one after the other.
+func (m *fakeMember) is(status ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.status = status
+}
+
+func (m *fakeMember) requests() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strings.Join(m.asked, "\n")
+}
+
+// set changes one field of a member's key.
+func (w *world) set(name, field string, value any) {
+	w.t.Helper()
+	var doc map[string]any
+	d := json.NewDecoder(strings.NewReader(w.get("members/" + name)))
+	d.UseNumber()
+	if err := d.Decode(&doc); err != nil {
+		w.t.Fatal(err)
+	}
+	doc[field] = value
+	data, err := json.Marshal(doc)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.put("members/"+name, string(data))
+}
+
+func always(code int, text string) func(string) (int, string) {
+	return func(string) (int, string) { return code, text }
+}
+
+// expect compares all that a command leaves behind.
+func (w *world) expect(t *testing.T, args, out, errs string, exit int) {
+	t.Helper()
+	gotOut, gotErrs, code := w.run(strings.Fields(args)...)
+	if gotOut != out || gotErrs != errs || code != exit {
+		t.Errorf("%s: exit %d, want %d\n%s[err]\n%s\nwant\n%s[err]\n%s", args, code, exit, gotOut, gotErrs, out, errs)
+	}
+}
+
+func TestMembersAreChosenByRoleAndName(t *testing.T) {
+	for _, c := range []struct {
+		args, names, errs string
+		strict            bool
+	}{
+		{"harbor", "pier1, pier2, pier3", "", false},
+		{"harbor -r replica", "pier2, pier3", "", false},
+		{"harbor -r standby", "pier2, pier3", "", false},
+		{"harbor -r leader", "pier1", "", false},
+		{"harbor -r primary", "pier1", "", false},
+		{"harbor pier3 pier1", "pier1, pier3", "", false},
+		{"harbor pier3 pier1 --role replica", "pier3", "", false},
+		{"harbor pier3 nosuch", "pier3", "", false},
+		{"harbor -r standby-leader", "", "Error: harbor cluster doesn't have any members\n", false},
+		{"harbor pier2 -r leader", "", "Error: No 'leader' among provided members\n", false},
+		{"nosuch", "", "Error: nosuch cluster doesn't have any members\n", false},
+		{"", "", "Error: Missing argument 'CLUSTER_NAME'.\n", false},
+		{"harbor pier3 nosuch", "", "Error: nosuch: not a member of cluster harbor\n", true},
+		{"harbor -r standby-leader", "", "Error: no member of cluster harbor has the role standby-leader\n", true},
+		{"pier3", "pier3", "", true},
+		{"", "pier1, pier2, pier3", "", true},
+		{"pier2 pier3", "pier2, pier3", "", true},
+	} {
+		w := newWorld(t, harbor)
+		w.strict = c.strict
+		w.input = "n\n"
+		out, errs, code := w.run(append([]string{"reload"}, strings.Fields(c.args)...)...)
+		if c.names != "" {
+			if !strings.HasPrefix(out, harborTable) || !strings.HasSuffix(out, "Are you sure you want to reload members "+c.names+"? [y/N]: ") ||
+				!strings.HasSuffix(errs, "Error: Aborted reload\n") || code != 1 {
+				t.Errorf("%s: exit %d\n%s%s", c.args, code, out, errs)
+			}
+			continue
+		}
+		if !strings.HasSuffix(errs, c.errs) || code == 0 || strings.Contains(out, "Are you sure") {
+			t.Errorf("%s: exit %d\n%s%s", c.args, code, out, errs)
+		}
+	}
+}
+
+func TestReload(t *testing.T) {
+	w := newWorld(t, harbor)
+	first := w.serve("pier1", always(202, "reload scheduled"))
+	w.serve("pier2", always(200, "nothing"))
+	w.serve("pier3", always(401, "no auth header received"))
+	lines := "Reload request received for member pier1 and will be processed within 3 seconds\n" +
+		"No changes to apply on member pier2\n" +
+		"Failed: reload for member pier3, status code=401, (no auth header received)\n"
+	w.expect(t, "reload harbor --force", harborTable+lines, "", 0)
+	if first.requests() != "POST /reload" {
+		t.Errorf("asked %q", first.requests())
+	}
+	w.strict = true
+	w.expect(t, "reload harbor --force", harborTable+lines, "", ExitRefused)
+	w.expect(t, "reload harbor --force -f json", `[{"Action": "reload", "Cluster": "harbor", "Member": "pier1", "Result": "done", "Code": 202, "Text": "reload scheduled"}, `+
+		`{"Action": "reload", "Cluster": "harbor", "Member": "pier2", "Result": "unchanged", "Code": 200, "Text": "nothing"}, `+
+		`{"Action": "reload", "Cluster": "harbor", "Member": "pier3", "Result": "refused", "Code": 401, "Text": "no auth header received"}]`+"\n", harborTable+lines, ExitRefused)
+}
+
+// A member that is gone must not keep the others from being asked.
+func TestUnreachableMemberDoesNotStopTheRest(t *testing.T) {
+	w := newWorld(t, harbor)
+	w.set("pier1", "api_url", "http://127.0.0.1:1/patroni")
+	w.serve("pier2", always(0, ""))
+	w.serve("pier3", always(202, ""))
+	for _, strict := range []bool{false, true} {
+		w.strict = strict
+		out, _, code := w.run("reload", "harbor", "--force")
+		for _, part := range []string{"Failed: reload for member pier1, (POST http://127.0.0.1:1/reload: dial tcp", "Result unknown: reload for member pier2, (POST http",
+			"; the request may still take effect)\nReload request received for member pier3"} {
+			if !strings.Contains(out, part) {
+				t.Errorf("%q is not in\n%s", part, out)
+			}
+		}
+		if want := map[bool]int{false: 1, true: ExitUnknown}[strict]; code != want {
+			t.Errorf("exit %d, want %d", code, want)
+		}
+	}
+	if out, _, code := w.run("reload", "harbor", "pier1", "--force"); code != ExitUnreachable {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+func TestVersionOfMembers(t *testing.T) {
+	w := newWorld(t, harbor)
+	w.serve("pier2", nil)
+	w.set("pier3", "api_url", "http://127.0.0.1:1/patroni")
+	out, errs, code := w.run("version", "harbor", "pier2", "pier3", "nosuch")
+	if want := "patronictl version 4.1.4\n\npier2: Patroni 4.1.4 PostgreSQL 15.20\npier3: failed to get version: GET http"; !strings.HasPrefix(out, want) || errs != "" || code != 0 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	out, _, _ = w.run("version", "harbor", "pier2", "-f", "json")
+	want(t, out, `[{"Action": "version", "Member": "patronictl", "Result": "done", "Text": "4.1.4"}, {"Action": "version", "Member": "pier2", "Result": "done", "Text": "Patroni 4.1.4 PostgreSQL 15.20"}]`+"\n")
+}
