@@ -129,9 +129,24 @@ func (h *Holder) next(now boottime.Instant) Electorate {
 			e.Members = append(e.Members, m)
 		}
 	}
+	if len(e.Members) == 0 {
+		// All are silent: the permit hangs on the store with them as without them. But
+		// without them it would go on to when they are back and the store is not (P6, L3).
+		e.Members = intersection(h.known.Members, h.wanted)
+	}
 	slices.Sort(e.Members)
 	e.Members = slices.Compact(e.Members)
 	return e
+}
+
+// intersection are the members that are in both.
+func intersection(a, b []string) (out []string) {
+	for _, m := range a {
+		if slices.Contains(b, m) {
+			out = append(out, m)
+		}
+	}
+	return out
 }
 
 // silent: nothing acknowledged for one and a half permits. It is then taken out of
