@@ -54,7 +54,9 @@ type Daemon struct {
 	api     *api.Server
 	peers   peers
 	rounds  sync.WaitGroup // of questions in failsafe mode
+	times   *storeTimes
 	tally   *tally
+	reloads chan struct{} // a reload is asked for
 
 	mu        sync.Mutex
 	local     *config.Config
@@ -74,7 +76,8 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	for _, text := range unusedLocal(local) {
 		options.Log.Warn("configuration: " + text)
 	}
-	d := &Daemon{options: options, log: options.Log, clock: boottime.NewClock(), local: local, tally: newTally()}
+	d := &Daemon{options: options, log: options.Log, clock: boottime.NewClock(), local: local,
+		times: newStoreTimes(), tally: newTally(), reloads: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stopEarly := d.whileStarting(signals, cancel)
@@ -230,7 +233,7 @@ func (d *Daemon) makeAPI(ctx context.Context, dynamic map[string]any) error {
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, tally: d.tally, reload: d.reload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, times: d.times, tally: d.tally, reload: d.askReload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err
@@ -299,6 +302,8 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 			d.notify(systemd.SdNotifyStopping)
 			stopServing() // peers now see this node as gone
 			d.agent.Stop()
+		case <-d.reloads:
+			d.reload()
 		case err := <-apiEnded:
 			if err != nil && serving.Err() == nil {
 				d.log.Error("the REST API ended; the node is brought to rest", "err", err)
@@ -319,6 +324,14 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 func (d *Daemon) notify(state string) {
 	if _, err := systemd.SdNotify(false, state); err != nil {
 		d.log.Warn("systemd could not be notified", "err", err)
+	}
+}
+
+// askReload has the file read again soon. One reload after the last word is enough.
+func (d *Daemon) askReload() {
+	select {
+	case d.reloads <- struct{}{}:
+	default:
 	}
 }
 

@@ -18,6 +18,7 @@ type node struct {
 	hands  *hands
 	right  *right
 	store  dcs.Store
+	times  *storeTimes
 	tally  *tally
 	reload func()
 }

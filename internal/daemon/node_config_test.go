@@ -15,7 +15,8 @@ import (
 func TestConfigIsSwappedByRevision(t *testing.T) {
 	now := time.Unix(1_900_000_000, 0)
 	store := memory.New(func() time.Time { return now })
-	n := &node{store: newTimedStore(store.Node("n1"))}
+	times := newStoreTimes()
+	n := &node{store: timedStore{store.Node("n1"), times}}
 	stored := func() dcs.Value { return store.Snapshot().Values[dcs.KeyConfig] }
 
 	if err := n.SwapConfig(t.Context(), 0, map[string]any{"ttl": 30}); err != nil {
@@ -44,7 +45,7 @@ func TestConfigIsSwappedByRevision(t *testing.T) {
 			t.Errorf("%s without the store: %v, want that nothing is known", what, err)
 		}
 	}
-	got := string(api.PrintMetrics(nil, n.store.(*timedStore).metrics()...))
+	got := string(api.PrintMetrics(nil, times.metrics()...))
 	for _, want := range []string{
 		`matriarch_store_requests_total{request="commit",outcome="ok"} 3`, `matriarch_store_requests_total{request="commit",outcome="no"} 3`,
 		`matriarch_store_requests_total{request="commit",outcome="unknown"} 2`, `matriarch_store_requests_total{request="renew",outcome="ok"} 0`,
@@ -57,7 +58,7 @@ func TestConfigIsSwappedByRevision(t *testing.T) {
 }
 
 func TestTimedStorePassesOn(t *testing.T) {
-	store := newTimedStore(memory.New(time.Now).Node("n1"))
+	store := timedStore{memory.New(time.Now).Node("n1"), newStoreTimes()}
 	if _, err := store.Read(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func (d *Daemon) openStore(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
-	d.store.open(newTimedStore(st))
+	d.store.open(timedStore{st, d.times})
 	return nil
 }
 

@@ -14,9 +14,14 @@ import (
 // timedStore measures the requests that go to the store.
 type timedStore struct {
 	dcs.Store
+	*storeTimes
+}
+
+// storeTimes are what was measured of all requests to the store since the start.
+type storeTimes struct {
+	latency map[string]*api.Histogram // by request
 
 	mu       sync.Mutex
-	latency  map[string]*api.Histogram // by request
 	requests map[storeRequest]uint64
 }
 
@@ -26,8 +31,8 @@ type storeRequest struct{ request, outcome string }
 
 var storeRequests = []string{"commit", "read", "renew"}
 
-func newTimedStore(st dcs.Store) *timedStore {
-	s := &timedStore{Store: st, latency: map[string]*api.Histogram{}, requests: map[storeRequest]uint64{}}
+func newStoreTimes() *storeTimes {
+	s := &storeTimes{latency: map[string]*api.Histogram{}, requests: map[storeRequest]uint64{}}
 	for _, name := range storeRequests {
 		s.latency[name] = api.NewHistogram(storeLimits...)
 	}
@@ -40,7 +45,7 @@ var storeLimits = []time.Duration{
 }
 
 // Read is that of the store.
-func (s *timedStore) Read(ctx context.Context) (out dcs.Snapshot, err error) {
+func (s timedStore) Read(ctx context.Context) (out dcs.Snapshot, err error) {
 	began := boottime.Now()
 	out, err = s.Store.Read(ctx)
 	s.note("read", began, err)
@@ -48,7 +53,7 @@ func (s *timedStore) Read(ctx context.Context) (out dcs.Snapshot, err error) {
 }
 
 // Renew is that of the store.
-func (s *timedStore) Renew(ctx context.Context, ttl time.Duration) (lease dcs.Lease, fresh bool, err error) {
+func (s timedStore) Renew(ctx context.Context, ttl time.Duration) (lease dcs.Lease, fresh bool, err error) {
 	began := boottime.Now()
 	lease, fresh, err = s.Store.Renew(ctx, ttl)
 	s.note("renew", began, err)
@@ -56,14 +61,14 @@ func (s *timedStore) Renew(ctx context.Context, ttl time.Duration) (lease dcs.Le
 }
 
 // Commit is that of the store.
-func (s *timedStore) Commit(ctx context.Context, txn dcs.Txn) (revision int64, err error) {
+func (s timedStore) Commit(ctx context.Context, txn dcs.Txn) (revision int64, err error) {
 	began := boottime.Now()
 	revision, err = s.Store.Commit(ctx, txn)
 	s.note("commit", began, err)
 	return revision, err
 }
 
-func (s *timedStore) note(request string, began boottime.Instant, err error) {
+func (s *storeTimes) note(request string, began boottime.Instant, err error) {
 	outcome := "ok"
 	switch {
 	case errors.Is(err, dcs.ErrConflict), errors.Is(err, dcs.ErrNoLease):
@@ -77,7 +82,7 @@ func (s *timedStore) note(request string, began boottime.Instant, err error) {
 	s.requests[storeRequest{request, outcome}]++
 }
 
-func (s *timedStore) metrics() []api.Metric {
+func (s *storeTimes) metrics() []api.Metric {
 	latency := api.Metric{Name: "matriarch_store_request_seconds", Kind: api.HistogramKind, Help: "How long requests to the store took."}
 	count := api.Metric{Name: "matriarch_store_requests_total", Kind: api.Counter, Help: "Requests to the store: ok, no (a condition did not hold), unknown (no answer)."}
 	s.mu.Lock()
@@ -93,4 +98,4 @@ func (s *timedStore) metrics() []api.Metric {
 	return []api.Metric{latency, count}
 }
 
-var _ dcs.Store = (*timedStore)(nil)
+var _ dcs.Store = timedStore{}
