@@ -68,6 +68,10 @@ func (p *Programs) Find(ctx context.Context, dir string, systems ...string) erro
 		first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 		p.Versions[name] = first
 	}
+	// "patroni 4.1.4" of the program, "__main__.py 4.1.4" of the source tree.
+	if words := strings.Fields(p.Versions[Patroni]); len(words) > 0 {
+		p.Versions[Patroni] = words[len(words)-1]
+	}
 	return nil
 }
 
