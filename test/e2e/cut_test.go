@@ -14,7 +14,7 @@ import (
 func TestLeaderCutOffBesidePatroni(t *testing.T) {
 	t.Parallel()
 	m := &mixed{patroni: lab.FindPatroni(t), etcd: lab.StartEtcd(t, 1)}
-	m.c = lab.New(t, 3, m.etcd, lab.Changed(mixedTimes))
+	m.c = lab.New(t, 3, m.etcd, lab.Changed(mixedSettings))
 	gates := map[*lab.Node]*lab.Gate{}
 	stays := true // Patroni's member, a standby
 	for _, n := range m.c.Nodes {

@@ -15,7 +15,7 @@ func TestMoveFromPatroniAndBack(t *testing.T) {
 	t.Parallel()
 	m := &mixed{patroni: lab.FindPatroni(t), etcd: lab.StartEtcd(t, 1)}
 	t.Log(m.patroni.Version)
-	m.c = lab.New(t, 3, m.etcd, lab.Changed(mixedTimes))
+	m.c = lab.New(t, 3, m.etcd, lab.Changed(mixedSettings))
 	for _, n := range m.c.Nodes {
 		n.Patroni = m.patroni
 	}
