@@ -21,7 +21,7 @@ type memory struct {
 	noLeader   time.Time // since when the lead is open to others
 	forked     bool
 	rewindLost bool
-	rewindFrom string // the leader against whom it was lost
+	rewindFrom string // the member against whom it was lost
 	finished   int    // how many works had ended when this was last looked at
 	wasRunning bool
 	crashed    bool
@@ -119,7 +119,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	}
 	leader := o.Store.View.Leader.Name
 	if o.Last.Count != m.finished && (o.Last.Work == ha.Rewinding || o.Last.Work == ha.Copying) {
-		m.rewindLost, m.rewindFrom = o.Last.Hopeless, leader
+		m.rewindLost, m.rewindFrom = o.Last.Hopeless, o.Last.From
 	}
 	m.finished = o.Last.Count
 	if leader != m.rewindFrom {

@@ -64,7 +64,7 @@ func TestALostRewindIsRememberedForItsLeader(t *testing.T) {
 	l := newLife()
 	l.sees(leads("n2"))
 	if !l.sees(func(o *ha.Observation) {
-		o.Last = ha.Finished{Count: 1, Work: ha.Rewinding, Failed: true, Hopeless: true}
+		o.Last = ha.Finished{Count: 1, Work: ha.Rewinding, From: "n2", Failed: true, Hopeless: true}
 	}).RewindLost {
 		t.Error("not remembered")
 	}
@@ -75,10 +75,15 @@ func TestALostRewindIsRememberedForItsLeader(t *testing.T) {
 		t.Error("another leader gets no other try (B-307)")
 	}
 	l.sees(func(o *ha.Observation) {
-		o.Last = ha.Finished{Count: 3, Work: ha.Rewinding, Failed: true, Hopeless: true}
+		o.Last = ha.Finished{Count: 3, Work: ha.Rewinding, From: "n3", Failed: true, Hopeless: true}
 	})
 	if l.sees(func(o *ha.Observation) { o.Last = ha.Finished{Count: 4, Work: ha.Copying} }).RewindLost {
 		t.Error("a copy does not end it")
+	}
+	if l.sees(func(o *ha.Observation) {
+		o.Last = ha.Finished{Count: 5, Work: ha.Rewinding, From: "n2", Failed: true, Hopeless: true}
+	}).RewindLost {
+		t.Error("L2: what the last leader refused is held against this one")
 	}
 }
 

@@ -184,7 +184,7 @@ func (h *hands) finish(j *job, err error) {
 	h.mu.Lock()
 	h.last = ha.Finished{
 		Count: h.last.Count + 1, Work: j.work, Purpose: j.purpose, Failed: err != nil,
-		Shutdown: j.shutdown, Optime: j.optime,
+		From: j.upstream.Member, Shutdown: j.shutdown, Optime: j.optime,
 		// A rewind that was refused would be refused again; after any other failure
 		// it is tried again, or the marker in its way says that it broke off.
 		Hopeless: j.work == ha.Rewinding && errors.Is(err, postgres.ErrRewindRefused),

@@ -267,6 +267,7 @@ type Finished struct {
 	Purpose  Purpose
 	Failed   bool
 	Ago      time.Duration
+	From     string    // of a rewind or copy: the member
 	Shutdown wal.Point // of a stop: its shutdown checkpoint
 
 	// Hopeless is set when trying again would fail again, the other side being well.

@@ -338,3 +338,23 @@ func TestTheEndOfTheWalreceiverIsTold(t *testing.T) {
 		t.Errorf("told while it lives: %+v", r)
 	}
 }
+
+// L2: the loss of the source in the middle is no refusal, and a source that is there
+// again at once lost the connection all the same.
+func TestARewindThatLostItsSourceWasNotRefused(t *testing.T) {
+	n1 := newPrimary(t, "n1")
+	n2 := &node{Server: New(n1.cfg(), n1.log, time.Now), t: t}
+	for said, want := range map[string]error{
+		"pg_rewind: error: could not find common ancestor of the source and target cluster's timelines":                    ErrRewindRefused,
+		"pg_rewind: error: could not fetch file list: server closed the connection unexpectedly":                           ErrSourceUnusable,
+		"pg_rewind: error: connection to server at \"n1\", port 5432 failed: FATAL:  the database system is shutting down": ErrSourceUnusable,
+	} {
+		if got := n2.whyUntouched(within(t), n1.self, errors.New(said)); !errors.Is(got, want) {
+			t.Errorf("%s: %v, want %v", said, got, want)
+		}
+	}
+	n1.must(n1.KillAll(within(t)))
+	if got := n2.whyUntouched(within(t), n1.self, errors.New("no reason given")); !errors.Is(got, ErrSourceUnusable) {
+		t.Errorf("a source that is gone: %v", got)
+	}
+}

@@ -48,7 +48,7 @@ func (s *Server) Rewind(ctx context.Context, source Upstream, progress func(stri
 	}
 	touched, err := s.pgRewind(ctx, source, progress)
 	if err != nil && !touched && ctx.Err() == nil {
-		err = errors.Join(fmt.Errorf("%w: %w", ErrRewindRefused, err), s.finish())
+		err = errors.Join(fmt.Errorf("%w: %w", s.whyUntouched(ctx, source, err), err), s.finish())
 	}
 	if err != nil {
 		return fmt.Errorf("rewind from %s: %w", source.label(), err)
@@ -62,6 +62,22 @@ func (s *Server) Rewind(ctx context.Context, source Upstream, progress func(stri
 	s.log.Info("rewind is complete", "source", source.label(), "took", s.clock().Sub(began))
 	s.announce()
 	return nil
+}
+
+// whyUntouched tells a refusal, which would come again, from the loss of the source,
+// which is the usual end of a rewind when the source is what dies next. pg_rewind says
+// both in words only, and a source that is there again at once lost the connection all
+// the same.
+func (s *Server) whyUntouched(ctx context.Context, source Upstream, said error) error {
+	if primary, err := s.IsPrimary(ctx, source); err != nil || !primary {
+		return ErrSourceUnusable
+	}
+	for _, words := range []string{"connection to server", "server closed the connection", "terminating connection", "could not connect", "SSL error"} {
+		if strings.Contains(said.Error(), words) {
+			return ErrSourceUnusable
+		}
+	}
+	return ErrRewindRefused
 }
 
 // rewindPrepared is all that comes before the directory's content changes.
