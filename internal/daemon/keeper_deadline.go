@@ -154,10 +154,22 @@ func (k *keeper) overdue() {
 	if _, err := g.Status(ctx); err == nil || ctx.Err() == nil {
 		return // it lives, and keeps to its deadline
 	}
+	if k.stopped() {
+		return // it has done its work, and is only slow to say so
+	}
 	k.log.Error("the guard does not answer at the end of the permit; it is killed, and the server with it", "guard", g.Found().GuardPID)
 	if err := g.Break(); err != nil {
 		k.log.Error("the guard could not be killed", "err", err)
 	}
+}
+
+// stopped reports that the postmaster is seen standing still: by SIGSTOP, or in a
+// cgroup that is frozen. The kernel tells, whatever has become of the guard.
+func (k *keeper) stopped() bool {
+	k.mu.Lock()
+	pid := k.server
+	k.mu.Unlock()
+	return pid != 0 && fence.Stopped(pid)
 }
 
 // holdAlone is Hold without a guard. The agent itself then kills the server at the

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"matriarch/internal/api"
 	"matriarch/internal/dcs"
 )
 
@@ -89,14 +88,6 @@ func (l *lateStore) Commit(ctx context.Context, txn dcs.Txn) (int64, error) {
 func (l *lateStore) Close() error {
 	if st := l.store(); st != nil {
 		return st.Close()
-	}
-	return nil
-}
-
-// metrics are those of the store's requests; none while it is not open.
-func (l *lateStore) metrics() []api.Metric {
-	if st, ok := l.store().(*timedStore); ok {
-		return st.metrics()
 	}
 	return nil
 }

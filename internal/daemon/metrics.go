@@ -16,9 +16,7 @@ func (n *node) Metrics() []api.Metric {
 	out = append(out, guardMetrics(n.hands.keeper.Standing(), r.Observation.Guard())...)
 	out = append(out, api.Metric{Name: "matriarch_heartbeat_seconds", Kind: api.HistogramKind,
 		Help: "From the send of a heartbeat to its acknowledgement, by member. On the leader.", Samples: n.right.pulse.samples()})
-	if st, ok := n.store.(interface{ metrics() []api.Metric }); ok {
-		out = append(out, st.metrics()...)
-	}
+	out = append(out, n.times.metrics()...)
 	return append(out, n.tally.metrics()...)
 }
 

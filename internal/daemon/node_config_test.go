@@ -3,13 +3,19 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"matriarch/internal/agent"
 	"matriarch/internal/api"
+	"matriarch/internal/boottime"
 	"matriarch/internal/dcs"
 	"matriarch/internal/dcs/memory"
+	"matriarch/internal/ha"
+	"matriarch/internal/permit"
 )
 
 func TestConfigIsSwappedByRevision(t *testing.T) {
@@ -71,5 +77,38 @@ func TestTimedStorePassesOn(t *testing.T) {
 	}
 	if snapshot, current := store.Mirror(); !current || string(snapshot.Values["x"].Data) != "1" {
 		t.Errorf("the mirror holds %+v, current %v", snapshot, current)
+	}
+}
+
+// TestMetricsOfANode makes sure that each source is among them.
+func TestMetricsOfANode(t *testing.T) {
+	store := memory.New(time.Now).Node("n1")
+	log := slog.New(slog.DiscardHandler)
+	n := &node{times: newStoreTimes(), tally: newTally(), hands: &hands{keeper: newTestKeeper(t, shortDir(t))}, right: &right{pulse: newPulse(nil, boottime.Now)}}
+	n.store = timedStore{store, n.times}
+	n.right.runner = permit.NewRunner(permit.RunnerOptions{Me: "n1", Length: time.Second, TTL: time.Minute, Store: n.store, Now: boottime.Now,
+		Instant: boottime.NewClock().Instant, Log: log})
+	n.agent = agent.New(agent.Config{Me: ha.Me{Name: "n1"}, Store: n.store, Logger: log, Now: time.Now})
+	if _, err := n.store.Read(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range n.Metrics() {
+		names = append(names, m.Name)
+		if m.Help == "" || m.Kind == "" || !strings.HasPrefix(m.Name, "matriarch_") || (m.Kind == api.Counter) != strings.HasSuffix(m.Name, "_total") {
+			t.Errorf("%s is a %q: %s", m.Name, m.Kind, m.Help)
+		}
+		if again := slices.Index(names, m.Name); again != len(names)-1 {
+			t.Errorf("%s comes twice", m.Name)
+		}
+	}
+	for _, want := range []string{"matriarch_leading", "matriarch_permit_left_seconds", "matriarch_guard", "matriarch_freezes_total",
+		"matriarch_heartbeat_seconds", "matriarch_store_request_seconds", "matriarch_lead_won_total", "matriarch_work_seconds"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among %q", want, names)
+		}
+	}
+	if got := string(api.PrintMetrics(nil, n.Metrics()...)); !strings.Contains(got, `matriarch_store_requests_total{request="read",outcome="ok"} 1`+"\n") {
+		t.Errorf("the read is not counted in\n%s", got)
 	}
 }

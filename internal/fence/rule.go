@@ -30,3 +30,7 @@ const (
 
 // Decide is the rule by which a guard acts.
 func Decide(s State) Verdict { return guard.Decide(s) }
+
+// Stopped reports that every process of a postmaster's server stands still, as the
+// kernel tells it: for when the guard does not say.
+func Stopped(postmaster int) bool { return guard.Stopped(postmaster) }
