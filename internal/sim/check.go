@@ -92,7 +92,7 @@ func (w *World) checkUnbroken() {
 // lead. It may pass a better one over after it has held back for a while, but never
 // one on a newer timeline.
 func (w *World) passedOver(s *server, open instant, free time.Duration) string {
-	if w.stable > open || w.requested || s.receiver.last > open {
+	if w.stable > open || w.etcd.snapshot().View().Failover.Requested() || s.receiver.last > open {
 		return ""
 	}
 	for _, h := range w.hosts {

@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"matriarch/internal/permit"
+)
 
 // gap is the mean time from the end of one episode of faults to the next.
 const gap = 4 * time.Minute
@@ -152,12 +156,18 @@ func (w *World) stableFor() time.Duration { return w.now.sub(w.stable) }
 // single is what a single fault of a settled cluster may not do.
 func (w *World) single(f fault) {
 	if f.name == etcdAway {
-		w.unbroken = true
+		w.unbroken = w.heard() // with nobody to hear the leader the store alone carries it (P6)
 		return
 	}
 	if f.alone && w.successor() {
 		w.await("L1: %v after one fault (" + f.name + ") nobody takes writes, and %s could")
 	}
+}
+
+// heard reports that there is somebody in the electorate.
+func (w *World) heard() bool {
+	v := permit.Look(w.etcd.snapshot())
+	return len(v.Electorate.Members) > 0
 }
 
 // successor reports that etcd has a majority, and that there is a standby that may
@@ -208,6 +218,9 @@ func (w *World) await(words string) {
 // elect a leader first, that and what its clients take to find it.
 func (w *World) progressLimit() time.Duration {
 	limit := w.longest + marginOf(w.longest) + time.Second
+	if w.deaf {
+		limit += w.longest // it takes half a permit to know that nothing comes back, and the last heartbeat has to be waited out
+	}
 	if !w.etcd.works() {
 		limit += electionMost + 2*requestTimeout
 	}

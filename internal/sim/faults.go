@@ -104,7 +104,6 @@ func (w *World) heal() {
 			h.agent.store.lag = 0
 		}
 	}
-	w.requested = false
 	w.tell("all faults are healed")
 	w.review()
 }
@@ -264,7 +263,12 @@ func (w *World) cutHost() func() {
 	switch w.lot.IntN(4) {
 	case 0:
 		w.tell("FAULT %s: nothing reaches it", name)
-		return w.cut(func(_, to int) bool { return to == i })
+		w.deaf = true
+		heal := w.cut(func(_, to int) bool { return to == i })
+		return func() {
+			w.deaf = false
+			heal()
+		}
 	case 1:
 		w.tell("FAULT %s: nothing comes from it", name)
 		return w.cut(func(from, _ int) bool { return from == i })
@@ -447,7 +451,6 @@ func (w *World) requestSwitchover() func() {
 		f.Candidate = ""
 	}
 	w.tell("FAULT switchover requested from %s to %q", f.Leader, f.Candidate)
-	w.requested = true
 	_, _ = w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyFailover, Data: f.Encode()}}}, 0)
 	return nil
 }

@@ -63,9 +63,9 @@ type World struct {
 
 	faults    int // that were drawn
 	cures     []func()
-	requested bool          // a switchover, in this run
 	longest   time.Duration // the longest permit ever
 	leaps     bool
+	deaf      bool // a machine is heard and hears nothing
 	leapt     int
 	afterHeal time.Duration
 	stable    instant // since when no fault has begun or ended
