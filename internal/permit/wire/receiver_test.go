@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -265,7 +264,7 @@ func FuzzHeartbeatLine(f *testing.F) {
 			t.Fatalf("%q gave %+v, and %q again %+v, %v", line, hb, text, again, err)
 		}
 		if strings.Count(string(text), "\n") != 1 {
-			t.Fatal(fmt.Sprintf("%q is not one line", text))
+			t.Fatalf("%q is not one line", text)
 		}
 	})
 }
