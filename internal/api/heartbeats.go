@@ -19,7 +19,7 @@ func (s *Server) heartbeats(a *answer, r *http.Request) (taken bool) {
 		return false
 	}
 	if s.permits(a, r, s.recalled.update(s.node)) {
-		a.set.Heartbeats.ServeHTTP(a.w, r)
+		a.set.Heartbeats.ServeHTTP(handedOver{a.w}, r)
 	}
 	return true
 }

@@ -126,6 +126,8 @@ func (s *Server) bind(ctx context.Context) error {
 		l = tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 			return s.set.Load().certificate, nil // as of the last reload
 		}})
+	} else {
+		l = hostless{l}
 	}
 	s.listener, s.bound = l, set.place()
 	return nil
