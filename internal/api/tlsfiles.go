@@ -17,6 +17,7 @@ type TLSFiles struct {
 	KeyPassword string
 	CAFile      string // verifies clients; empty: the system's
 	Verify      string // none, optional or required
+	Ciphers     string // OpenSSL's list; empty: the library's choice
 }
 
 // load reads the files. Nil without TLS.
@@ -29,6 +30,9 @@ func (f TLSFiles) load() (*tls.Config, error) {
 		return nil, err
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
+	if c.CipherSuites, err = cipherSuites(f.Ciphers); err != nil {
+		return nil, err
+	}
 	switch strings.ToLower(f.Verify) {
 	case "required":
 		c.ClientAuth = tls.RequireAndVerifyClientCert

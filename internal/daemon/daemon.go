@@ -248,7 +248,7 @@ func (d *Daemon) apiOptions(c *config.Config) api.Options {
 		Listen: r.Listen.Addresses()[0].String(), Version: Version, Product: d.options.Product, Now: d.clock.Now, Log: d.log,
 		Access: api.Access{Username: r.Username, Password: r.Password.Reveal(), Allowlist: r.Allowlist, IncludeMembers: r.AllowlistIncludeMembers},
 		TLS: api.TLSFiles{CertFile: r.CertFile, KeyFile: r.KeyFile, KeyPassword: r.KeyFilePassword.Reveal(),
-			CAFile: r.CAFile, Verify: r.VerifyClient},
+			CAFile: r.CAFile, Verify: r.VerifyClient, Ciphers: r.Ciphers},
 		Heartbeats:   d.right.receiver,
 		ServerTokens: r.ServerTokens, Headers: r.HTTPExtraHeaders, HTTPSHeaders: r.HTTPSExtraHeaders,
 	}
