@@ -13,7 +13,7 @@ func TestFlushUsage(t *testing.T) {
 	} {
 		w := newWorld(t, harbor)
 		_, errs, code := w.run(strings.Fields(args)...)
-		if !strings.HasPrefix(errs, "Usage: patronictl flush [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]... {restart|switchover}\n") || !strings.HasSuffix(errs, "\n\n"+text) || code != 2 {
+		if !strings.HasPrefix(errs, "Usage: patronictl flush [OPTIONS] CLUSTER_NAME [MEMBER_NAMES]...\n                        {restart|switchover}\n") || !strings.HasSuffix(errs, "\n\n"+text) || code != 2 {
 			t.Errorf("%s: exit %d\n%s", args, code, errs)
 		}
 	}

@@ -319,13 +319,17 @@ func TestParseWhen(t *testing.T) {
 		"2030-01-02T03:04": local, "2030-01-02 03:04": local, "20300102T0304": local, "Jan 2 2030 3:04am": local,
 		"2030-01-02 03:04Z": time.Date(2030, 1, 2, 3, 4, 0, 0, time.UTC), "2030-01-02T03:05+02:00": time.Date(2030, 1, 2, 1, 5, 0, 0, time.UTC),
 		"2030-01-02T03:04:31-3": time.Date(2030, 1, 2, 6, 4, 31, 0, time.UTC), "20300102T0304Z": time.Date(2030, 1, 2, 3, 4, 0, 0, time.UTC),
-		"12:30": time.Date(2026, 11, 23, 12, 30, 0, 0, time.Local),
+		"12:30": time.Date(2026, 11, 23, 12, 30, 0, 0, time.Local), "3pm": time.Date(2026, 11, 23, 15, 0, 0, 0, time.Local),
+		"2 Jan 2030 03:04": local, "2030/01/02 03:04": local, "2030.01.02 3:04": local, "Jan 2, 2030 3:04 AM": local, "January 2 2030 03:04": local,
+		"Wed Jan 2 03:04:00 2030": local, "Wednesday, 2 January 2030 03:04": local, "20300102T030400": local,
+		"20300102": time.Date(2030, 1, 2, 0, 0, 0, 0, time.Local), "2030-01-02 10:00 UTC": time.Date(2030, 1, 2, 10, 0, 0, 0, time.UTC),
+		"2030-01-02T03:04:05.5Z": time.Date(2030, 1, 2, 3, 4, 5, 500000000, time.UTC), "2030-01-02T03:04:05+0200": time.Date(2030, 1, 2, 1, 4, 5, 0, time.UTC),
 	} {
 		if got, ok := parseWhen(in, now); !ok || !got.Equal(want) {
 			t.Errorf("parseWhen(%q) = %v, %v, want %v", in, got, ok, want)
 		}
 	}
-	for _, in := range []string{"", "junk", "25:00", "2030-13-01T00:00Z", "yesterday"} {
+	for _, in := range []string{"", "junk", "25:00", "2030-13-01T00:00Z", "yesterday", "01/02/2030 10:00", "1504", "2030-02-30 10:00", "10:00 CET"} {
 		if got, ok := parseWhen(in, now); ok {
 			t.Errorf("parseWhen(%q) = %v", in, got)
 		}

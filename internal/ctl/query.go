@@ -69,6 +69,11 @@ func (a *app) query() *cobra.Command {
 }
 
 func (q *query) prepare(cmd *cobra.Command, file string, askPassword bool) error {
+	if file != "" && file != "-" {
+		if _, err := os.Stat(file); err != nil {
+			return Usage(cmd, "Invalid value for '--file' / '-f': '%s': No such file or directory", file)
+		}
+	}
 	switch {
 	case q.role != "" && q.member != "":
 		return fail("--role and --member are mutually exclusive options")
@@ -85,7 +90,7 @@ func (q *query) prepare(cmd *cobra.Command, file string, askPassword bool) error
 	case file != "":
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return Usage(cmd, "Invalid value for '--file' / '-f': '%s': No such file or directory", file)
+			return fail("read the SQL: %v", err)
 		}
 		q.sql = string(text)
 	}

@@ -63,7 +63,30 @@ func Usage(cmd *cobra.Command, format string, args ...any) error {
 	} else if cmd.HasAvailableSubCommands() {
 		line += " COMMAND [ARGS]..."
 	}
-	return &usageError{line: line, path: path, text: fmt.Sprintf(format, args...)}
+	return &usageError{line: wrapUsage(line, len("Usage: "+path+" ")), path: path, text: fmt.Sprintf(format, args...)}
+}
+
+// usageWidth is in characters: longer lines go on below, as in patronictl.
+const usageWidth = 78
+
+func wrapUsage(line string, indent int) string {
+	var b strings.Builder
+	width := len("Usage:")
+	for i, word := range strings.Fields(line) {
+		switch {
+		case i > 0 && width+1+len(word) > usageWidth:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			width = indent
+		case i > 0:
+			b.WriteString(" ")
+			width++
+		default:
+			width++
+		}
+		b.WriteString(word)
+		width += len(word)
+	}
+	return b.String()
 }
 
 func noSuchCommand(cmd *cobra.Command, args []string) error {
