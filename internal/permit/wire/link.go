@@ -93,7 +93,7 @@ func (m *link) beat(now time.Time, to ...*outbound) {
 		return
 	}
 	for _, c := range to {
-		if c == nil {
+		if c == nil || c.mute(now, m.pace()) {
 			continue
 		}
 		if err := c.send(text, m.newest.hb, now); err != nil {

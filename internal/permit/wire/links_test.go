@@ -138,6 +138,24 @@ func TestAfterABlackHoleHeartbeatsAreBackAtOnce(t *testing.T) {
 	until(t, "the good news", func() bool { return l.count("heartbeats reach the member again") == 1 })
 }
 
+// L1: a leader that hears nothing cannot go on, and its heartbeats must not bind the
+// members for longer than it takes to see that.
+func TestALeaderThatHearsNothingFallsSilent(t *testing.T) {
+	m := run(t, "n2")
+	p := newProxy(t, m.server.Listener.Addr().String())
+	l := lead(t)
+	l.acked(t, "n2", p.url(), 3)
+	p.deafen()
+	cut := l.sequence
+	l.beat(t, "n2", p.url(), "two permits in the dark", func() bool { return l.sequence >= cut+12 })
+	// Half a permit's are three, and two may have been under way.
+	if heard := m.heard(); heard[len(heard)-1].Sequence > cut+5 {
+		t.Errorf("cut off after heartbeat %d, and the %d-th came through", cut, heard[len(heard)-1].Sequence)
+	}
+	p.heal()
+	l.acked(t, "n2", p.url(), 3)
+}
+
 func TestAMemberThatRestartsIsFound(t *testing.T) {
 	m := newMember("n2")
 	m.server.Start()

@@ -56,6 +56,13 @@ func (c *outbound) overdue(pace time.Duration) (at time.Time, ok bool) {
 	return c.asked.Add(pace / 3), !c.asked.IsZero()
 }
 
+// mute reports that nothing more is to be sent: the member answers nothing, and may
+// hear all the same. A promise that never comes back helps nobody, and binds the
+// member. What was sent before is enough to show that the path is well again.
+func (c *outbound) mute(now time.Time, pace time.Duration) bool {
+	return !c.asked.IsZero() && now.Sub(c.asked) > pace/2
+}
+
 // retire gives the connection up while another one serves, or none is needed: the
 // member is told, so that it does not take the end for a death. The reader closes
 // it when the member has. It waits for up to retireWait.

@@ -18,6 +18,7 @@ type proxy struct {
 	conns    []net.Conn
 	accepted int
 	still    chan struct{} // closed: what was accepted before forwards nothing any more
+	deaf     chan struct{} // closed: nor anything back to who connected
 	hole     bool          // and neither does what is accepted from now on
 }
 
@@ -27,7 +28,7 @@ func newProxy(t testing.TB, to string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: l, to: to, still: make(chan struct{})}
+	p := &proxy{listener: l, to: to, still: make(chan struct{}), deaf: make(chan struct{})}
 	p.gone.Go(p.accept)
 	t.Cleanup(func() {
 		l.Close()
@@ -52,7 +53,7 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.accepted++
 		p.conns = append(p.conns, here)
-		still, hole := p.still, p.hole
+		still, deaf, hole := p.still, p.deaf, p.hole
 		p.mu.Unlock()
 		if hole {
 			continue
@@ -65,18 +66,20 @@ func (p *proxy) accept() {
 		p.mu.Lock()
 		p.conns = append(p.conns, there)
 		p.mu.Unlock()
-		p.gone.Go(func() { forward(here, there, still) })
-		p.gone.Go(func() { forward(there, here, still) })
+		p.gone.Go(func() { forward(here, there, still, deaf) })
+		p.gone.Go(func() { forward(there, here, still, still) })
 	}
 }
 
 // forward copies until one side ends, which it passes on, or all is still.
-func forward(to, from net.Conn, still <-chan struct{}) {
+func forward(to, from net.Conn, still, also <-chan struct{}) {
 	buffer := make([]byte, 4096)
 	for {
 		n, err := from.Read(buffer)
 		select {
 		case <-still:
+			return
+		case <-also:
 			return
 		default:
 		}
@@ -96,6 +99,15 @@ func (p *proxy) stall(hole bool) {
 	defer p.mu.Unlock()
 	close(p.still)
 	p.still, p.hole = make(chan struct{}), hole
+}
+
+// deafen lets the connections that there are carry heartbeats and nothing back, and
+// those to come nothing at all: what a network that is cut in one direction does.
+func (p *proxy) deafen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.deaf)
+	p.deaf, p.hole = make(chan struct{}), true
 }
 
 func (p *proxy) heal() { p.mu.Lock(); defer p.mu.Unlock(); p.hole = false }
