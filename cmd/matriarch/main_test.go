@@ -85,8 +85,23 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%s: %q, %q, exit %d", c.program, out, errs, code)
 		}
 	}
-	if out, _, code, _ := call(t, nil, "matriarch", "version"); !strings.HasPrefix(out, "matriarch "+version+" (compatible with Patroni 4.1.4") || code != 0 {
-		t.Errorf("%q, exit %d", out, code)
+	for _, arg := range []string{"version", "--version"} {
+		if out, _, code, _ := call(t, nil, "matriarch", arg); !strings.HasPrefix(out, "matriarch "+version+" (compatible with Patroni 4.1.4") || code != 0 {
+			t.Errorf("%q, exit %d", out, code)
+		}
+	}
+}
+
+// TestCommands are patronictl's, under both names.
+func TestCommands(t *testing.T) {
+	for name := range strings.FieldsSeq("demote-cluster dsn edit-config failover flush history list pause promote-cluster query reinit reload remove restart resume " +
+		"show-config switchover topology version") {
+		for _, program := range []string{"patronictl", "matriarch"} {
+			out, errs, code, _ := call(t, nil, program, name, "--help")
+			if !strings.Contains(out, "\n  "+program+" "+name) || errs != "" || code != 0 {
+				t.Errorf("%s %s: exit %d\n%s%s", program, name, code, out, errs)
+			}
+		}
 	}
 }
 

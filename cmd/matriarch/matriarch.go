@@ -33,6 +33,8 @@ func (p process) matriarch(args []string) int {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error { return p.bare(cmd, args) },
 	}
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand(), p.versionCommand())
 	for _, c := range ctl.Commands(p.ctl(true)) {
 		do := c.RunE
@@ -129,8 +131,10 @@ func (p process) versionCommand() *cobra.Command {
 		Short:   "Print the version, and that of Patroni whose surface it has",
 		Example: "  version",
 		Args:    exactly(0),
-		Run: func(*cobra.Command, []string) {
-			fmt.Fprintf(p.out, "matriarch %s (compatible with Patroni %s, %s, %s/%s)\n", version, daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-		},
+		Run:     func(*cobra.Command, []string) { fmt.Fprintln(p.out, versionText()) },
 	}
+}
+
+func versionText() string {
+	return fmt.Sprintf("matriarch %s (compatible with Patroni %s, %s, %s/%s)", version, daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

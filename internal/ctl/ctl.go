@@ -89,6 +89,8 @@ func Root(env Env, version string) *cobra.Command {
 		// have options of the same name.
 		TraverseChildren: true,
 	}
+	root.Version = version
+	root.SetVersionTemplate("patronictl version {{.Version}}\n")
 	a.globals(root.Flags(), true)
 	root.AddCommand(a.commands(version)...)
 	root.CompletionOptions.HiddenDefaultCmd = true

@@ -51,6 +51,7 @@ type world struct {
 	strict bool
 	env    []string
 	now    time.Time
+	ctx    context.Context   // nil: the test's
 	tick   time.Duration     // by which the clock goes on with every look at it
 	stdout func(text string) // is told what goes there
 	stderr func(text string)
@@ -92,7 +93,11 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 		Environ: append([]string{"HOME=/nonexistent", "PATRONI_SCOPE=harbor", "PATRONI_ETCD3_HOST=127.0.0.1:1"}, w.env...)}
 	root := Root(env, "4.1.4")
 	root.SetArgs(args)
-	code = Exit(root.ExecuteContext(w.t.Context()), &errs)
+	ctx := w.ctx
+	if ctx == nil {
+		ctx = w.t.Context()
+	}
+	code = Exit(root.ExecuteContext(ctx), &errs)
 	return out.String(), errs.String(), code
 }
 

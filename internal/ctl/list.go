@@ -86,7 +86,7 @@ func (a *app) repeat(ctx context.Context, w watch, clear bool, round func() erro
 }
 
 func (a *app) list() *cobra.Command {
-	var extended, timestamp bool
+	var extended, timestamp, full bool
 	var w watch
 	cmd := &cobra.Command{
 		Use:     "list [CLUSTER_NAMES]...",
@@ -95,11 +95,18 @@ func (a *app) list() *cobra.Command {
 	}
 	group := groupFlag(cmd.Flags())
 	cmd.Flags().BoolVarP(&extended, "extended", "e", false, "show all columns, also empty ones")
+	cmd.Flags().BoolVar(&full, "full", false, "all that is known, with lags in bytes, as one JSON (or YAML) document per cluster")
 	cmd.Flags().BoolVarP(&timestamp, "timestamp", "t", false, "print a timestamp first")
 	format := formatFlag(cmd.Flags())
 	w.flags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, names []string) error {
 		return a.listing(cmd.Context(), names, group, w, func(p picture) string {
+			switch {
+			case full && strings.HasPrefix(format.value, "y"):
+				return YAML(p.full()) + "\n"
+			case full:
+				return jsonText(p.full()) + "\n"
+			}
 			return p.in(format.value, extended, a.colours(a.Out))
 		}, timestamp)
 	}

@@ -186,6 +186,12 @@ func TestUnreachableMemberDoesNotStopTheRest(t *testing.T) {
 	}
 }
 
+func TestErrorPageIsReducedToItsMessage(t *testing.T) {
+	w := newWorld(t, harbor)
+	w.serve("pier2", always(501, "<!DOCTYPE HTML>\n<html><body>\n<p>Error code: 501</p>\n<p>Message: Unsupported method (&#39;POST&#39;).</p>\n</body></html>\n"))
+	w.expect(t, "reload harbor pier2 --force", harborTable+"Failed: reload for member pier2, status code=501, (Unsupported method ('POST').)\n", "", 0)
+}
+
 func TestVersionOfMembers(t *testing.T) {
 	w := newWorld(t, harbor)
 	w.serve("pier2", nil)

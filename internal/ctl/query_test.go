@@ -44,7 +44,7 @@ func TestQueryFailureIsARow(t *testing.T) {
 func TestQueryOptions(t *testing.T) {
 	for args, want := range map[string]string{
 		"query":                    "Error: You need to specify either --command or --file\n",
-		"query -c x -f /dev/null":          "Error: --file and --command are mutually exclusive options\n",
+		"query -c x -f /dev/null":  "Error: --file and --command are mutually exclusive options\n",
 		"query -c x -r any -m foo": "Error: --role and --member are mutually exclusive options\n",
 	} {
 		if _, errs, code := newWorld(t, harbor).run(strings.Fields(args)...); errs != want || code != 1 {

@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"context"
 	"strings"
 	"testing"
 )
@@ -138,6 +139,21 @@ func TestRestartShowsWhatTheServerDoes(t *testing.T) {
 		}
 	})
 	if out, errs, code := w.run("restart", "harbor", "pier2", "--force"); code != 0 {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestRestartThatIsInterruptedGoesOn(t *testing.T) {
+	w := newWorld(t, harbor)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	w.ctx = ctx
+	w.serve("pier2", func(string) (int, string) {
+		interrupt()
+		return 0, ""
+	})
+	out, errs, code := w.run("restart", "harbor", "pier2", "pier3", "--force")
+	if out != harborTable || errs != w.warning("member pier2 has got the request; the restart goes on")+"Aborted!\n" || code != 1 {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 }

@@ -3,7 +3,9 @@ package ctl
 import (
 	"context"
 	"fmt"
+	"html"
 	"net/http"
+	"strings"
 
 	"matriarch/internal/api/client"
 	"matriarch/internal/cluster"
@@ -19,6 +21,7 @@ func (a *app) quick(ctx context.Context, call func(context.Context) (client.Answ
 // told prints a member's answer to an action, or that there is none, and says what
 // that means: refused, certainly not done, or not known.
 func (m *memberAction) told(action, name string, answer client.Answer, err error) outcome {
+	answer.Text = withoutPage(answer.Text)
 	o := outcome{Member: name, Code: answer.Code, Text: answer.Text, Result: resultRefused}
 	switch {
 	case err == nil && answer.Code < http.StatusBadRequest:
@@ -35,6 +38,16 @@ func (m *memberAction) told(action, name string, answer client.Answer, err error
 		o.Result, o.Text = resultUnknown, text
 	}
 	return o
+}
+
+// withoutPage takes the message out of an error page of HTML: the rest of it says
+// nothing to anybody.
+func withoutPage(text string) string {
+	if _, rest, found := strings.Cut(text, "<p>Message: "); found && strings.HasPrefix(text, "<") {
+		message, _, _ := strings.Cut(rest, "</p>")
+		return html.UnescapeString(message)
+	}
+	return text
 }
 
 // unreachableMember is one that was not even asked, for it does not answer.
