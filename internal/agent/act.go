@@ -125,6 +125,7 @@ func (a *Agent) answered(err error) {
 	switch {
 	case err == nil, errors.Is(err, dcs.ErrConflict), errors.Is(err, dcs.ErrNoLease):
 		a.memory.silences = 0
+	case errors.Is(err, errUrgent): // it might have been answered in time
 	default:
 		a.memory.silences++
 	}
@@ -132,9 +133,10 @@ func (a *Agent) answered(err error) {
 
 func (a *Agent) renew(ctx context.Context, now time.Time, o ha.Observation) error {
 	a.memory.renewTried = now
-	ctx, cancel := context.WithTimeout(ctx, a.patience(o))
+	ctx, cancel := a.storeCall(ctx, a.patience(o))
 	defer cancel()
 	_, fresh, err := a.cfg.Store.Renew(ctx, o.Store.Settings.TTL)
+	err = brokenOff(ctx, err)
 	a.answered(err)
 	if err != nil {
 		return fmt.Errorf("renew the lease: %w", err)
@@ -174,10 +176,11 @@ func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
 
 // doStore carries out one conditional transaction.
 func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
-	ctx, cancel := context.WithTimeout(ctx, a.patience(o))
+	ctx, cancel := a.storeCall(ctx, a.patience(o))
 	defer cancel()
 	txn := transaction(o, action)
 	_, err := a.cfg.Store.Commit(ctx, txn)
+	err = brokenOff(ctx, err)
 	a.answered(err)
 	if err != nil {
 		return fmt.Errorf("write %s to the store: %w", txn.Then[0].Key, err)

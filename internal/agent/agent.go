@@ -118,7 +118,8 @@ type Agent struct {
 	wake   chan struct{}
 
 	mu     sync.Mutex
-	end    bool // Stop was called
+	cut    context.CancelCauseFunc // ends the call of the store that is under way; nil: none is
+	end    bool                    // Stop was called
 	latest Report
 	carry  carry
 	news   chan struct{} // closed when latest is replaced
@@ -284,12 +285,12 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 func (a *Agent) failed(ctx context.Context, plan ha.Plan, action ha.Action, err error) error {
 	var quit *Quit
 	switch {
-	case errors.As(err, &quit), errors.Is(err, errEnded):
+	case errors.As(err, &quit), errors.Is(err, errEnded), errors.Is(err, errUrgent):
 		return err
 	case errors.Is(err, dcs.ErrConflict):
 		// The store said no: it holds something newer than this pass knew.
 		a.log.Info("the store holds something newer", "action", name(action), "why", plan.Why.String())
-		reread, cancel := context.WithTimeout(ctx, a.memory.patience())
+		reread, cancel := a.storeCall(ctx, a.memory.patience())
 		defer cancel()
 		if _, readErr := a.cfg.Store.Read(reread); readErr != nil {
 			return errors.Join(err, readErr)

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"matriarch/internal/ha"
@@ -11,7 +12,16 @@ import (
 // Run steps on every event, and when a plan says so at the latest, until the node
 // is at rest after Stop, or cannot go on (*Quit), or ctx ends. When ctx ends the
 // server is left as it is.
+//
+// A change of the right to write, or to take the lead, breaks off the call of the
+// store that the pass is waiting in: clients wait for what follows from it.
 func (a *Agent) Run(ctx context.Context) error {
+	urgent := make(chan struct{}, 1)
+	attending, stop := context.WithCancel(ctx)
+	var attendant sync.WaitGroup
+	attendant.Go(func() { a.attend(attending, urgent) })
+	defer attendant.Wait()
+	defer stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
@@ -30,11 +40,62 @@ func (a *Agent) Run(ctx context.Context) error {
 			return ctx.Err()
 		case <-a.cfg.Store.Changed():
 		case <-a.cfg.Server.Changed():
-		case <-a.cfg.Right.Changed():
+		case <-urgent:
 		case <-a.wake:
 		case <-timer.C:
 		}
 	}
+}
+
+// attend passes on that the right has changed.
+func (a *Agent) attend(ctx context.Context, urgent chan<- struct{}) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.cfg.Right.Changed():
+			a.breakOff()
+		}
+		select {
+		case urgent <- struct{}{}:
+		default: // one is waiting already
+		}
+	}
+}
+
+// errUrgent is why a call of the store was broken off: the right has changed.
+var errUrgent = errors.New("broken off, since the right to write or to take over has changed")
+
+// storeCall is the context of one call of the store.
+func (a *Agent) storeCall(ctx context.Context, limit time.Duration) (context.Context, func()) {
+	ctx, cut := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	a.mu.Lock()
+	a.cut = cut
+	a.mu.Unlock()
+	return ctx, func() {
+		a.mu.Lock()
+		a.cut = nil
+		a.mu.Unlock()
+		cancel()
+		cut(nil)
+	}
+}
+
+func (a *Agent) breakOff() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.cut != nil {
+		a.cut(errUrgent)
+	}
+}
+
+// brokenOff tells that a call ended since it was broken off.
+func brokenOff(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errUrgent) {
+		return errors.Join(errUrgent, err)
+	}
+	return err
 }
 
 // The pauses after a pass that failed grow to failPauseMost; a pass that asks for

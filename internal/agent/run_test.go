@@ -230,6 +230,33 @@ func TestASilentStoreDoesNotHoldUpThePass(t *testing.T) {
 	})
 }
 
+// TestAChangedRightBreaksOffACallOfTheStore: the permit, a takeover that is free, a lead
+// that was lost are what clients wait for, and a silent store is not.
+func TestAChangedRightBreaksOffACallOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cut atomic.Bool
+		n := live(t, func(cfg *Config) { cfg.Store = silent{cfg.Store, &cut} })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := running(ctx, n)
+		time.Sleep(12 * time.Second) // a renewal is due in the next pass
+		cut.Store(true)
+		n.Wake()
+		synctest.Wait()
+		waiting := n.Latest().At
+		n.right.set(func() { n.right.length = 700 * time.Millisecond })
+		n.right.tell()
+		synctest.Wait()
+		if got := n.Latest(); !got.At.After(waiting) && got.Observation.Right.Left != 700*time.Millisecond {
+			t.Errorf("the pass of %v goes on waiting for the store", waiting)
+		}
+		if n.memory.silences > 1 {
+			t.Errorf("%d silences were counted", n.memory.silences)
+		}
+		cancel()
+		<-done
+	})
+}
+
 // TestASilentMemberDoesNotHoldUpTheRace is L1: a round of questions that takes its
 // whole timeout is an answer, not a reason to ask again.
 func TestASilentMemberDoesNotHoldUpTheRace(t *testing.T) {

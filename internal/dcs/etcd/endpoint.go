@@ -50,7 +50,7 @@ func newEndpoint(url string, conf *tls.Config, dialTimeout time.Duration) (*endp
 					BaseDelay:  50 * time.Millisecond,
 					Multiplier: 1.6,
 					Jitter:     0.2,
-					MaxDelay:   time.Second,
+					MaxDelay:   longestPause,
 				},
 				MinConnectTimeout: dialTimeout,
 			}),
