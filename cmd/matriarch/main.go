@@ -25,6 +25,8 @@ type process struct {
 	out, err io.Writer
 	environ  []string
 
+	signals *interrupts
+
 	// agent runs the agent of a node until it ends.
 	agent func(ctx context.Context, path, product string) error
 }
@@ -36,13 +38,14 @@ func main() {
 
 // run is the program of that name. It returns the exit code.
 func (p process) run(name string, args []string) int {
+	p.signals = &interrupts{}
 	switch name {
 	case "patroni":
 		return p.patroni(args)
 	case "patronictl":
 		root := ctl.Root(p.ctl(false), daemon.Version)
 		root.SetArgs(args)
-		ctx, stop := interruptible(context.Background())
+		ctx, stop := p.signals.context(context.Background())
 		defer stop()
 		return ctl.Exit(root.ExecuteContext(ctx), p.err)
 	}
@@ -50,7 +53,7 @@ func (p process) run(name string, args []string) int {
 }
 
 func (p process) ctl(strict bool) ctl.Env {
-	return ctl.Env{In: p.in, Out: p.out, Err: p.err, Environ: p.environ, Strict: strict}
+	return ctl.Env{In: p.in, Out: p.out, Err: p.err, Environ: p.environ, Strict: strict, Hold: p.signals.hold}
 }
 
 // interruptible ends a context on Ctrl-C. The agent is not run under it: it has a

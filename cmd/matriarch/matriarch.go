@@ -39,7 +39,7 @@ func (p process) matriarch(args []string) int {
 	for _, c := range ctl.Commands(p.ctl(true)) {
 		do := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
-			ctx, stop := interruptible(cmd.Context())
+			ctx, stop := p.signals.context(cmd.Context())
 			defer stop()
 			cmd.SetContext(ctx)
 			return do(cmd, args)

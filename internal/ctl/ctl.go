@@ -37,6 +37,10 @@ type Env struct {
 	// second.
 	Pace time.Duration
 
+	// Hold keeps Ctrl-C from ending the command until release is called: while an
+	// editor has the terminal it is the editor's. nil: nothing to hold.
+	Hold func() (release func())
+
 	// Strict makes the exit code tell when a server refused or its answer is
 	// missing (ExitRefused, ExitUnknown). patronictl ends with 0 then.
 	Strict bool
@@ -70,6 +74,9 @@ func newApp(env Env) *app {
 	}
 	if env.Open == nil {
 		env.Open = store.Open
+	}
+	if env.Hold == nil {
+		env.Hold = func() func() { return func() {} }
 	}
 	if env.Pace == 0 {
 		env.Pace = time.Second

@@ -90,6 +90,7 @@ func (a *app) run(ctx context.Context, program string, args ...string) error {
 	if f, ok := a.In.(*os.File); ok { // anything else would be read to its end, and answers with it
 		cmd.Stdin = f
 	}
+	defer a.Hold()()
 	return cmd.Run()
 }
 
@@ -119,7 +120,9 @@ func (a *app) page(ctx context.Context, lines []string) {
 	if program != "" {
 		cmd := exec.CommandContext(ctx, program, args...)
 		cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = strings.NewReader(text), a.Out, a.Err, a.Environ
-		if cmd.Run() == nil {
+		release := a.Hold()
+		err := cmd.Run()
+		if release(); err == nil {
 			return
 		}
 	}
