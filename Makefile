@@ -9,7 +9,7 @@ GO      ?= go
 GOBUILD = CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt sim e2e chaos needless install clean
+.PHONY: help build demo test lint fmt sim e2e chaos needless bench install clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ chaos: ## clusters hurt by lot for CHAOS_MINUTES (root; CHAOS_SEED repeats a run
 
 needless: ## pgbench on all it can get for MINUTES, and nobody may take over
 	NEEDLESS_MINUTES=$(MINUTES) $(GO) test -count=1 -v -timeout $$(($(MINUTES) + 10))m -run TestNeedless ./test/chaos
+
+bench: ## how long writes stop, beside Patroni: docs/benchmarks.md (root, an hour and more; BENCH='-system matriarch')
+	$(GO) run ./bench/rto $(BENCH)
 
 install: build ## binary and unit below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 bin/matriarch $(DESTDIR)$(PREFIX)/bin/matriarch
