@@ -138,6 +138,8 @@ func TestPutConfig(t *testing.T) {
 		"nulls are kept":       {`{"ttl":null}`, true},
 		"the same":             {before, false},
 		"printed the same":     {`{"ttl":"30","postgresql":{"parameters":{"work_mem":"4MB"}},"list":"[1]"}`, false},
+		"another value":        {`{"ttl":31,"postgresql":{"parameters":{"work_mem":"4MB"}},"list":[1]}`, true},
+		"another value inside": {`{"ttl":30,"postgresql":{"parameters":{"work_mem":"5MB"}},"list":[1]}`, true},
 		"a key more":           {`{"ttl":30,"postgresql":{"parameters":{"work_mem":"4MB"}},"list":[1],"x":1}`, true},
 		"another key":          {`{"ttl":30,"postgresql":{"parameters":{"work_men":"4MB"}},"list":[1]}`, true},
 		"a value, not an map":  {`{"ttl":30,"postgresql":{"parameters":1},"list":[1]}`, true},

@@ -75,6 +75,7 @@ func TestRestartIsRead(t *testing.T) {
 		"{}": "restart {At: Role: Below:0 Pending:false Version: Timeout:0s}",
 		`{"role":"replica","postgres_version":"15.20","timeout":"1min","restart_pending":false}`: "restart {At: Role:replica Below:150020 Pending:true Version:15.20 Timeout:1m0s}",
 		`{"postgres_version":"9.6.24","timeout":30}`:                                             "restart {At: Role: Below:90624 Pending:false Version:9.6.24 Timeout:30s}",
+		`{"postgres_version":"10.1"}`:                                                            "restart {At: Role: Below:100001 Pending:false Version:10.1 Timeout:0s}",
 		`{"role":"standby_leader","timeout":1.4}`:                                                "restart {At: Role:standby_leader Below:0 Pending:false Version: Timeout:1s}",
 		`{"schedule":"2030-01-01T00:00:00+02:00"}`:                                               `schedule {"schedule":"2030-01-01T00:00:00+02:00","postmaster_start_time":null}`,
 		`{"schedule":"2030-01-01T00:00Z","role":"primary","timeout":60,"postgres_version":"16.0","restart_pending":true}`: `schedule {"schedule":"2030-01-01T00:00:00+00:00","role":"primary",` +
