@@ -473,8 +473,8 @@ func (w *World) changePermit() func() {
 // Nothing may come of it; when it is healed, a person has removed it.
 func (w *World) foreignDirectory() func() {
 	h := w.hosts[w.lot.IntN(len(w.hosts))]
-	if h.server.primary || w.systemID == "" {
-		return nil
+	if h == w.leader() || w.systemID == "" || w.primaryNow == nil || w.primaryNow == h {
+		return nil // what a person removes then would be the cluster
 	}
 	w.tell("FAULT %s: has another cluster's data directory", h.name)
 	h.agent.kill()
