@@ -35,8 +35,8 @@ func (p process) matriarch(args []string) int {
 	}
 	root.Version = versionText()
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand(), p.versionCommand())
-	for _, c := range ctl.Commands(p.ctl(true)) {
+	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand())
+	for _, c := range ctl.Commands(p.ctl(true), versionText()) {
 		do := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
 			ctx, stop := p.signals.context(cmd.Context())
@@ -125,16 +125,7 @@ func (p process) validateCommand() *cobra.Command {
 	return cmd
 }
 
-func (p process) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version, and that of Patroni whose surface it has",
-		Example: "  version",
-		Args:    exactly(0),
-		Run:     func(*cobra.Command, []string) { fmt.Fprintln(p.out, versionText()) },
-	}
-}
-
+// versionText is Matriarch's version, and that of Patroni whose surface it has.
 func versionText() string {
 	return fmt.Sprintf("matriarch %s (compatible with Patroni %s, %s, %s/%s)", version, daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -99,7 +99,7 @@ func Root(env Env, version string) *cobra.Command {
 	root.Version = version
 	root.SetVersionTemplate("patronictl version {{.Version}}\n")
 	a.globals(root.Flags(), true)
-	root.AddCommand(a.commands(version)...)
+	root.AddCommand(a.commands("patronictl version " + version)...)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
 	Finish(root, env)
@@ -107,17 +107,8 @@ func Root(env Env, version string) *cobra.Command {
 }
 
 // Commands are the same commands for another root, with the global options on
-// each of them. The version command is left to the root.
-func Commands(env Env) []*cobra.Command {
-	a := newApp(env)
-	var out []*cobra.Command
-	for _, c := range a.commands("") {
-		if c.Name() != "version" {
-			out = append(out, c)
-		}
-	}
-	return out
-}
+// each of them. version is the first line of the version command.
+func Commands(env Env, version string) []*cobra.Command { return newApp(env).commands(version) }
 
 func (a *app) commands(version string) []*cobra.Command {
 	all := []*cobra.Command{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,12 +62,18 @@ func (m *move) takesWrites(view cluster.View) bool {
 		(leader.Role == cluster.RolePrimary || leader.Role == cluster.RoleStandbyLeader)
 }
 
-// rejoined reports that the former leader streams from the new one.
+// rejoined reports that the former leader streams from the new one. Patroni tells
+// since 3.3 whether a member streams; of an older one it is enough to run on the
+// new leader's timeline.
 func (m *move) rejoined(view cluster.View) bool {
 	former, ok := view.Member(m.before.view.Leader.Name)
 	leader, led := view.LeaderMember()
-	return m.before.view.Leader.Name == "" || ok && led && former.Name != leader.Name &&
-		former.ReplicationState == cluster.Streaming && former.Timeline == leader.Timeline
+	if m.before.view.Leader.Name == "" {
+		return true
+	}
+	tells := slices.ContainsFunc(m.before.view.Members, func(b cluster.Member) bool { return b.ReplicationState != "" })
+	follows := former.ReplicationState == cluster.Streaming || !tells && former.Role == cluster.RoleReplica && former.State == cluster.StateRunning
+	return ok && led && former.Name != leader.Name && follows && former.Timeline == leader.Timeline
 }
 
 // settle waits until the new leader takes writes, and with wait until the old one

@@ -201,5 +201,5 @@ func TestVersionOfMembers(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
 	out, _, _ = w.run("version", "harbor", "pier2", "-f", "json")
-	want(t, out, `[{"Action": "version", "Member": "patronictl", "Result": "done", "Text": "4.1.4"}, {"Action": "version", "Member": "pier2", "Result": "done", "Text": "Patroni 4.1.4 PostgreSQL 15.20"}]`+"\n")
+	want(t, out, `[{"Action": "version", "Result": "done", "Text": "patronictl version 4.1.4"}, {"Action": "version", "Member": "pier2", "Result": "done", "Text": "Patroni 4.1.4 PostgreSQL 15.20"}]`+"\n")
 }

@@ -312,6 +312,22 @@ func TestWaitForTheFormerLeader(t *testing.T) {
 	}
 }
 
+// Patroni before 3.3 does not tell whether a member streams.
+func TestWaitForTheFormerLeaderOfOldMembers(t *testing.T) {
+	w := newWorld(t, harbor)
+	for _, name := range []string{"pier2", "pier3"} {
+		w.set(name, "replication_state", "")
+	}
+	w.member(func(string, map[string]any) (int, string) {
+		w.promote()
+		w.put("members/pier1", `{"state":"running","role":"replica","timeline":2}`)
+		return 200, "ok"
+	})
+	if out, errs, code := w.run("switchover", "--force", "--wait"); code != 0 || strings.Contains(errs, "WARNING") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+}
+
 func TestParseWhen(t *testing.T) {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.Local)
 	local := time.Date(2030, 1, 2, 3, 4, 0, 0, time.Local)

@@ -183,6 +183,18 @@ func TestRollingRestartTakesTheLeaderLastAndStopsAtTheFirstFailure(t *testing.T)
 	}
 }
 
+// Patroni before 3.3 does not tell whether a standby streams.
+func TestRollingRestartOfOldMembers(t *testing.T) {
+	w := newWorld(t, harbor)
+	for _, name := range []string{"pier1", "pier2", "pier3"} {
+		w.set(name, "replication_state", "")
+		w.serve(name, always(200, "")).is(`{"state":"running","role":"replica"}`)
+	}
+	if out, _, code := w.run("restart", "harbor", "--force", "--rolling"); code != 0 || strings.Count(out, "Success") != 3 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
 func TestRestartOfAny(t *testing.T) {
 	w := newWorld(t, harbor)
 	asked := 0

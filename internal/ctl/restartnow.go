@@ -119,7 +119,10 @@ func (r *restarting) streams(ctx context.Context, m cluster.Member) bool {
 	defer ticker.Stop()
 	for {
 		now, err := r.rest.Server(ctx, m.APIURL)
-		if err == nil && now.State == cluster.StateRunning && (now.Role == cluster.RolePrimary || now.ReplicationState != "" || m.Tags.Nostream()) {
+		// Patroni tells since 3.3 whether a standby streams; of an older one it is enough
+		// to run.
+		follows := now.ReplicationState != "" || m.ReplicationState == "" || m.Tags.Nostream()
+		if err == nil && now.State == cluster.StateRunning && (now.Role == cluster.RolePrimary || follows) {
 			return true
 		}
 		if err == nil {

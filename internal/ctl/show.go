@@ -116,6 +116,7 @@ func (a *app) dsn() *cobra.Command {
 	return cmd
 }
 
+// version prints the given line, and what the members say of themselves.
 func (a *app) version(version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version [CLUSTER_NAME] [MEMBER_NAMES]...",
@@ -126,8 +127,8 @@ func (a *app) version(version string) *cobra.Command {
 	format := formatFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r := a.results("version", format.value)
-		r.line("patronictl version %s\n", version)
-		r.add(outcome{Member: "patronictl", Result: resultDone, Text: version})
+		r.line("%s\n", version)
+		r.add(outcome{Result: resultDone, Text: version})
 		if len(args) == 0 {
 			return r.end()
 		}
