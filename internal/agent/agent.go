@@ -87,12 +87,13 @@ type Right interface {
 
 // Knowledge is what the keeping of the right needs from a pass.
 type Knowledge struct {
-	Permit   time.Duration // the permit's length
-	TTL      time.Duration // of the lease
-	Members  []string      // who may succeed this node; nil: not known, for the store was never seen
-	Mixed    bool          // there are members that go by the lease alone
-	Position wal.Point     // how far this node's server has got
-	Upstream string        // the member from which its server has a stream; empty: it has none
+	Permit    time.Duration // the permit's length
+	TTL       time.Duration // of the lease
+	Members   []string      // who may succeed this node; nil: not known, for the store was never seen
+	Mixed     bool          // there are members that go by the lease alone
+	Position  wal.Point     // how far this node's server has got
+	Promotion wal.Timeline  // the one that a promotion would begin, as far as is known; 0: the server is a primary
+	Upstream  string        // the member from which its server has a stream; empty: it has none
 }
 
 // Config is what an agent is made of.
@@ -219,6 +220,9 @@ func (a *Agent) hold(ctx context.Context, o ha.Observation) {
 // knowledge is what this pass knows that the right to write hangs on.
 func knowledge(o ha.Observation) Knowledge {
 	k := Knowledge{Permit: o.Store.Settings.Permit, TTL: o.Store.Settings.TTL, Position: o.Server.End, Members: []string{}}
+	if o.Server.Role != ha.Primary {
+		k.Promotion = o.NextTimeline()
+	}
 	if o.Server.Streaming {
 		k.Upstream = o.Server.Upstream.Member
 	}

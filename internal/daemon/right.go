@@ -16,6 +16,7 @@ import (
 	"matriarch/internal/permit"
 	"matriarch/internal/permit/wire"
 	"matriarch/internal/store"
+	"matriarch/internal/wal"
 )
 
 // right is this node's right to write: package permit's runner, joined to the store,
@@ -159,6 +160,9 @@ func (r *right) State(time.Time) ha.Right {
 	if !s.Electorate.Released {
 		out.Electorate = s.Electorate.Members
 	}
+	if s.Leading {
+		out.Claimed = wal.Timeline(s.Electorate.Timeline)
+	}
 	switch {
 	case s.Free:
 		out.FreeIn, out.FreeFor = 0, now.Sub(s.FreeAt)
@@ -208,6 +212,7 @@ func (r *right) Know(k agent.Knowledge) {
 	r.runner.SetTTL(k.TTL)
 	r.runner.Want(k.Members)
 	r.runner.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
+	r.runner.Promotion(uint32(k.Promotion))
 	r.mu.Lock()
 	lost := r.upstream
 	r.upstream, r.length = k.Upstream, k.Permit

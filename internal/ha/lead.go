@@ -35,7 +35,12 @@ func lead(o Observation) Plan {
 
 // timelinesMissed is how many numbers a promotion may pass over. More is not a
 // cluster's history but garbage in the store.
-const timelinesMissed = 100
+const timelinesMissed = 1000
+
+// NextTimeline is the number that a promotion now would give, as far as is known.
+func (o Observation) NextTimeline() wal.Timeline {
+	return max(o.newestTimeline(), o.Server.End.Timeline) + 1
+}
 
 // newestTimeline is the highest number that is known to have been given to a
 // timeline of this cluster; 0 if this server is on it. PostgreSQL takes the next
@@ -45,6 +50,9 @@ const timelinesMissed = 100
 func (o Observation) newestTimeline() wal.Timeline {
 	own := o.Server.End.Timeline
 	newest := max(o.Store.View.Timeline(), o.Log.History.Timeline)
+	if o.Right.Claimed > 0 {
+		newest = max(newest, o.Right.Claimed-1) // the highest is this leader's own
+	}
 	for _, m := range o.Store.View.Members {
 		newest = max(newest, m.Timeline)
 	}

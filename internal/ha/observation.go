@@ -92,6 +92,10 @@ type Right struct {
 	// cannot win, however far it has got, until a leader takes it in.
 	Electorate []string
 
+	// Claimed is the highest number that a leader, this one included, has claimed for a
+	// timeline (leader only; 0: none).
+	Claimed wal.Timeline
+
 	Overdue bool // a word of the leader is overdue, or there is evidence that it is gone
 
 	// Guarded: a process of its own freezes the server at the end of the permit,

@@ -19,6 +19,12 @@ type Electorate struct {
 	Members  []string      // who may take over, sorted; the leader is not among them. Nobody: anyone may (P6)
 	Permit   time.Duration // no permit outlasts this, counted from the key's put
 	Released bool          // the leader gave up: nobody needs to wait
+
+	// Timeline is the highest number that a leader has claimed for the timeline of its
+	// promotion; 0: none was. Two that were given the same one could not be told apart
+	// afterwards (S3), and a leader can be lost between its promotion and the first word
+	// of it. So the takeover claims the number that it will use.
+	Timeline uint32
 }
 
 // electorateJSON is the key's value as it is written.
@@ -27,6 +33,7 @@ type electorateJSON struct {
 	Members  []string `json:"members"`
 	PermitMS int64    `json:"permit_ms"` // milliseconds
 	Released bool     `json:"released,omitempty"`
+	Timeline uint32   `json:"timeline,omitempty"`
 }
 
 // Encode is the key's value.
@@ -36,6 +43,7 @@ func (e Electorate) Encode() []byte {
 		Members:  append([]string{}, e.Members...), // never null
 		PermitMS: e.Permit.Milliseconds(),
 		Released: e.Released,
+		Timeline: e.Timeline,
 	})
 }
 
@@ -51,6 +59,7 @@ func ParseElectorate(data []byte) (Electorate, bool) {
 	ms, members := 0.0, []any{}
 	_ = json.Unmarshal(raw["leader"], &e.Leader)
 	_ = json.Unmarshal(raw["released"], &e.Released)
+	_ = json.Unmarshal(raw["timeline"], &e.Timeline)
 	if json.Unmarshal(raw["members"], &members) == nil {
 		e.Members = names(members, e.Leader)
 	}
@@ -73,7 +82,7 @@ func names(list []any, leader string) (members []string) {
 
 // Equal reports whether two electorates would be written alike.
 func (e Electorate) Equal(o Electorate) bool {
-	return e.Leader == o.Leader && e.Released == o.Released && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
+	return e.Leader == o.Leader && e.Released == o.Released && e.Timeline == o.Timeline && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
 		slices.Equal(e.Members, o.Members)
 }
 
@@ -87,7 +96,7 @@ func (e Electorate) after(leader string, permit time.Duration) Electorate {
 		}
 	}
 	slices.Sort(members)
-	return Electorate{Leader: leader, Members: slices.Compact(members), Permit: permit}
+	return Electorate{Leader: leader, Members: slices.Compact(members), Permit: permit, Timeline: e.Timeline}
 }
 
 // View is what the store was seen to hold of the two keys that matter here.

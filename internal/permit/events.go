@@ -88,6 +88,9 @@ func (d *Driver) ReadFailed(now boottime.Instant) {
 // Position is what heartbeats and acknowledgements say of this server from now on.
 func (d *Driver) Position(p Position) { d.here = p }
 
+// Promotion says which timeline a takeover would begin, see Node.
+func (d *Driver) Promotion(timeline uint32) { d.node.Promotion(timeline) }
+
 // Want says who should be in the electorate while this node leads; nil: that is not
 // known, and what was said before holds.
 func (d *Driver) Want(members []string) {

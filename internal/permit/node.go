@@ -21,7 +21,10 @@ type Node struct {
 	me     string
 	length time.Duration
 	wanted []string // nil: not said yet
-	ids    *ids
+
+	promotion uint32 // the number of the timeline that a takeover would begin; 0: none
+
+	ids *ids
 	omitted
 
 	follower *Follower
@@ -150,7 +153,7 @@ func (n *Node) TakeOver(now boottime.Instant) (Write, bool) {
 	if n.holder != nil {
 		return Write{}, false
 	}
-	w, ok := n.follower.TakeOver(n.length, now)
+	w, ok := n.follower.TakeOver(n.length, n.promotion, now)
 	if ok {
 		// A release without an answer is not repeated: by the name alone it would
 		// take the new term for the old one, moved to another lease.
@@ -244,6 +247,10 @@ func (n *Node) Want(members []string) {
 		n.holder.Want(n.wanted)
 	}
 }
+
+// Promotion says which timeline a takeover would begin, as far as this node knows; 0:
+// none, for the server is a primary.
+func (n *Node) Promotion(timeline uint32) { n.promotion = timeline }
 
 // SetLength changes the permit's length on a running cluster (P9).
 func (n *Node) SetLength(permit time.Duration) {

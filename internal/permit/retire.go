@@ -43,7 +43,7 @@ func (f *Follower) Retire(now boottime.Instant) (Write, bool) {
 		return Write{}, false
 	}
 	f.foreign.tried = now
-	e := Electorate{Leader: f.view.Leader, Permit: f.length(), Released: true}
+	e := Electorate{Leader: f.view.Leader, Permit: f.length(), Released: true, Timeline: f.view.Electorate.Timeline}
 	txn := dcs.Txn{
 		If:   []dcs.Condition{f.view.leaderIs(), electorateIs(f.view.Revision)},
 		Then: []dcs.Op{{Key: Key, Data: e.Encode()}},

@@ -222,6 +222,11 @@ func (r *Runner) Want(members []string) {
 // Position is what heartbeats and acknowledgements say of this server.
 func (r *Runner) Position(p Position) { r.step(func(d *Driver, _ boottime.Instant) { d.Position(p) }) }
 
+// Promotion says which timeline a takeover would begin, see Node.
+func (r *Runner) Promotion(timeline uint32) {
+	r.step(func(d *Driver, _ boottime.Instant) { d.Promotion(timeline) })
+}
+
 // SetLength changes the permit's length on a running cluster.
 func (r *Runner) SetLength(length time.Duration) {
 	r.step(func(d *Driver, _ boottime.Instant) { d.SetLength(length) })

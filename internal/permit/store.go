@@ -31,7 +31,7 @@ func (h *Holder) See(v View) {
 		}
 		h.know(v.Electorate, v.Revision)
 	case v.Revision == 0 && h.revision > 0: // deleted by hand
-		h.know(Electorate{Permit: h.known.Permit}, 0)
+		h.know(Electorate{Permit: h.known.Permit, Timeline: h.known.Timeline}, 0)
 	}
 }
 
@@ -115,7 +115,7 @@ func (h *Holder) awaiting(now boottime.Instant) bool {
 
 // next is the electorate as it should be.
 func (h *Holder) next(now boottime.Instant) Electorate {
-	e := Electorate{Leader: h.me, Permit: h.length}
+	e := Electorate{Leader: h.me, Permit: h.length, Timeline: h.known.Timeline}
 	if h.keeps(shorterAfterEnd) && h.permit > now.Add(span(e.Permit)) && h.revision > 0 {
 		e.Permit = max(e.Permit, h.known.Permit) // until the last longer permit has ended (P9)
 	}

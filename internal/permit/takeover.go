@@ -42,12 +42,19 @@ func (f *Follower) inElectorate() bool {
 // TakeOver is the transaction that makes this member the leader, if it may send
 // one now. It is repeated rather than waited for (P4), every quarter of a permit.
 // From here until the key is seen beyond it, nothing is acknowledged.
-func (f *Follower) TakeOver(length time.Duration, now boottime.Instant) (Write, bool) {
+//
+// promotion is the number of the timeline that it would begin, as far as is known
+// here; 0: its server is a primary already. One that was claimed before is passed over.
+func (f *Follower) TakeOver(length time.Duration, promotion uint32, now boottime.Instant) (Write, bool) {
 	if at, ok := f.FreeAt(); !ok || now < at || now < f.retry || f.stale {
 		return Write{}, false
 	}
 	f.retry = now.Add(length / 4)
-	w := f.note(now, f.view.Electorate.after(f.me, length))
+	after := f.view.Electorate.after(f.me, length)
+	if promotion > 0 {
+		after.Timeline = max(after.Timeline+1, promotion)
+	}
+	w := f.note(now, after)
 	txn := dcs.Txn{
 		If: []dcs.Condition{f.view.leaderIs(), electorateIs(f.view.Revision)},
 		Then: []dcs.Op{

@@ -9,6 +9,7 @@ import (
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 	"matriarch/internal/permit"
+	"matriarch/internal/wal"
 )
 
 // right drives the real permit.Driver: its hands are the simulated store, guard and
@@ -211,6 +212,9 @@ func (r *right) State(now time.Time) ha.Right {
 	if !s.Electorate.Released {
 		out.Electorate = s.Electorate.Members
 	}
+	if s.Leading {
+		out.Claimed = wal.Timeline(s.Electorate.Timeline)
+	}
 	switch {
 	case s.Free:
 		out.FreeIn, out.FreeFor = 0, at.Sub(s.FreeAt)
@@ -247,6 +251,7 @@ func (r *right) Know(k agent.Knowledge) {
 			r.driver.Want(k.Members)
 		}
 		r.driver.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
+		r.driver.Promotion(uint32(k.Promotion))
 	})
 	r.known = k
 	if lost != "" && k.Upstream == "" {
