@@ -231,7 +231,7 @@ func knowledge(o ha.Observation) Knowledge {
 		case m.Name == o.Me.Name:
 		case !m.Permit:
 			k.Mixed = true
-		case m.APIURL != "" && !m.Tags.Nofailover():
+		case m.APIURL != "" && !m.Tags.Nofailover() && !leftBehind(o, m):
 			k.Members = append(k.Members, m.Name)
 		}
 	}
@@ -250,6 +250,18 @@ func knowledge(o ha.Observation) Knowledge {
 	}
 	return k
 }
+
+// leftBehind reports that a member is not on this leader's timeline although it has had
+// the time to come: its log has forked off and was not repaired, or it is being copied
+// anew. It must not be the one that may take over.
+func leftBehind(o ha.Observation, m cluster.Member) bool {
+	return o.Right.Leading && o.Memory.Led >= comingOver && o.Server.Role == ha.Primary &&
+		m.Timeline > 0 && m.Timeline < o.Server.End.Timeline
+}
+
+// comingOver is how long a member has to follow a new leader's timeline before it is
+// left out of the electorate.
+const comingOver = 10 * time.Second
 
 func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
 	a.mu.Lock()

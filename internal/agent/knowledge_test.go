@@ -21,6 +21,14 @@ func TestWhoMaySucceedThisNode(t *testing.T) {
 		{"not one that is tagged", func(o *ha.Observation) {
 			o.Store.View.Members[2].Tags = cluster.Tags{"nofailover": true}
 		}, []string{"n2"}},
+		{"S3: not one that was left behind on an older timeline", func(o *ha.Observation) {
+			o.Server.Role, o.Server.End.Timeline, o.Memory.Led = ha.Primary, 4, comingOver
+			o.Store.View.Members[1].Timeline, o.Store.View.Members[2].Timeline = 4, 3
+		}, []string{"n2"}},
+		{"it has time to come over first", func(o *ha.Observation) {
+			o.Server.Role, o.Server.End.Timeline, o.Memory.Led = ha.Primary, 4, comingOver-1
+			o.Store.View.Members[1].Timeline, o.Store.View.Members[2].Timeline = 4, 3
+		}, []string{"n2", "n3"}},
 		{"a member of the electorate whose key is gone, until it is silent", func(o *ha.Observation) {
 			o.Store.View.Members = o.Store.View.Members[:2]
 		}, []string{"n2", "n3"}},

@@ -28,7 +28,8 @@ type memory struct {
 	seen       map[string]time.Time // slot name to when its member was last in the view
 
 	leads    bool // at the last look
-	silences int  // calls of the store in a row that had no answer in time
+	ledSince time.Time
+	silences int // calls of the store in a row that had no answer in time
 
 	peers     ha.Peers
 	peersAt   time.Time // when the round was begun
@@ -114,6 +115,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if leads := o.Right.Leading; leads != m.leads {
 		m.leads = leads
 		if leads {
+			m.ledSince = now
 			m.released, m.statusPut = time.Time{}, time.Time{}
 		}
 	}
@@ -130,6 +132,9 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	o.Memory = ha.Memory{
 		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
+	}
+	if m.leads {
+		o.Memory.Led = now.Sub(m.ledSince)
 	}
 	if !m.released.IsZero() {
 		o.Memory.Released = max(now.Sub(m.released), 1)

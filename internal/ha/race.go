@@ -140,7 +140,6 @@ func (o Observation) opponents() []cluster.Member {
 		voter := o.syncActive() && o.Store.View.Sync.Includes(m.Name)
 		switch {
 		case m.Name == o.Me.Name, m.APIURL == "", o.silentLeader(m):
-		case !voter && len(o.Right.Electorate) > 0 && !slices.Contains(o.Right.Electorate, m.Name):
 		case o.syncActive() && !voter:
 		case m.Tags.Nofailover() && !voter: // B-124
 		default:
@@ -227,6 +226,9 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 		case p.Primary:
 			return RacePrimaryAlive, false // B-128
 		case p.Name == stepped:
+		case !voter && !o.mayWin(p) && p.End.Timeline <= o.Server.End.Timeline:
+			// It cannot win, however far it has got, until a leader takes it in. But what
+			// was written on a newer timeline is not passed over for that.
 		case o.isAhead(p) && !former:
 			return RaceOutranked, false // B-129
 		case o.isAhead(p):
@@ -241,6 +243,11 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 		return RaceOutranked, false // B-135
 	}
 	return RaceWon, true
+}
+
+// mayWin reports that a member is in the electorate, where there is one.
+func (o Observation) mayWin(p Peer) bool {
+	return len(o.Right.Electorate) == 0 || slices.Contains(o.Right.Electorate, p.Name)
 }
 
 // isAhead compares positions with their timelines where both are known.

@@ -136,9 +136,15 @@ func TestALeaderFallsSilent(t *testing.T) {
 			gone(o)
 			o.Store.Leaderless, o.Peers.Age, o.Peers.Done = time.Minute, 10*time.Second, 10*time.Second
 		}, do(RaceAsking, askN3())},
-		{"L1: who is outside the electorate cannot win, and is not asked", func(o *Observation) {
+		{"S3: who is outside the electorate is asked as well", func(o *Observation) {
 			o.Peers, o.Right.Electorate = Peers{}, []string{"n2"}
+		}, do(RaceAsking, askN3())},
+		{"L1: it cannot win, so it holds up nobody by having more", func(o *Observation) {
+			o.Right.Electorate, o.Peers.Answers[0].End = []string{"n2"}, at(3, flushed+9)
 		}, acquire(RaceWon)},
+		{"S3: but what was written on a newer timeline is not passed over", func(o *Observation) {
+			o.Right.Electorate, o.Peers.Answers[0].End = []string{"n2"}, at(4, flushed+9)
+		}, wait(RaceOutranked, 2*soon)},
 		{"S2: unless its vote counts", both(synchronous("quorum", 1, "n2", "n3"), func(o *Observation) {
 			o.Peers, o.Right.Electorate = Peers{}, []string{"n2"}
 		}), do(RaceAsking, askN3())},

@@ -14,8 +14,7 @@ type checks struct {
 	w      *World
 	broken string // the first that was, in words
 
-	primaryNow     *host // who acknowledges
-	since          instant
+	primaryNow     *host   // who acknowledges
 	outageFrom     instant // since when nobody does
 	worst          time.Duration
 	systemID       string

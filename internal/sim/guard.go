@@ -24,10 +24,9 @@ type guard struct {
 	turn     int // counts looks; an alarm of an earlier one is void
 	freezing int // counts freezes
 
-	kept      permit.Kept
-	has       bool
-	keptFor   int // the life of the server that ran then; 0: none
-	latencies time.Duration
+	kept    permit.Kept
+	has     bool
+	keptFor int // the life of the server that ran then; 0: none
 }
 
 func (g *guard) state() fence.State {
@@ -161,21 +160,6 @@ func (g *guard) hear(do func()) {
 	g.do(g.life, func() {
 		do()
 		g.look()
-	})
-}
-
-// extendTo is the deadline from now on, which may be earlier than before.
-func (g *guard) extendTo(until boottime.Instant) { g.hear(func() { g.deadline = until }) }
-
-// hold arms or disarms it.
-func (g *guard) hold(mayWrite bool) {
-	g.hear(func() {
-		switch {
-		case mayWrite && g.deadline != 0 && g.h.server.alive:
-			g.armed = true
-		case !mayWrite:
-			g.armed = false
-		}
 	})
 }
 

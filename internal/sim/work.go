@@ -23,13 +23,12 @@ var errBusy = errors.New("other work is under way")
 
 // work is the long work of one life of an agent, one at a time.
 type work struct {
-	job      ha.Action
-	began    time.Time
-	number   int
-	shutdown bool // the server's log is closed
-	last     ha.Finished
-	lastAt   time.Time
-	server   int // the life of the server that it began or stops
+	job    ha.Action
+	began  time.Time
+	number int
+	last   ha.Finished
+	lastAt time.Time
+	server int // the life of the server that it began or stops
 }
 
 // hands are the agent's on its host's server (agent.Server).
