@@ -481,8 +481,12 @@ func (w *World) foreignDirectory() func() {
 	h.server.crash()
 	w.branches++
 	end := h.server.disk.end() + wal.LSN(w.lot.IntN(1<<20))
-	d := disk{present: true, systemID: "7999999999999999999", checkpoint: 1, history: wal.History{Timeline: 1},
-		log: []stretch{{branch: w.branches, timeline: 1, end: end}}, standby: w.chance(2), clean: true}
+	history := wal.History{Timeline: 1}
+	if w.chance(2) && h.server.disk.present { // by its timeline it could be one of ours
+		history = h.server.disk.history
+	}
+	d := disk{present: true, systemID: "7999999999999999999", checkpoint: history.Timeline, history: history,
+		log: []stretch{{branch: w.branches, timeline: history.Timeline, end: end}}, standby: w.chance(2), clean: true}
 	h.server.disk = d
 	h.agent.begin()
 	return func() {
