@@ -9,6 +9,8 @@ func TestAPromotionPassesOverTimelines(t *testing.T) {
 	n2 := newStandby(t, "n2", n1)
 	n3 := newStandby(t, "n3", n1)
 	n1.sql("create table t (id int)")
+	n3.caughtUp(n1)
+	n2.caughtUp(n1)
 	n3.wantSQL("select count(*) from pg_class where relname = 't'", "1")
 	n2.wantSQL("select count(*) from pg_class where relname = 't'", "1")
 	n1.must(n1.KillAll(within(t)))
