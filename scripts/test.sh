@@ -63,7 +63,7 @@ run "rooms with goroutines, under the race detector" "$(packages "$racy")" -race
 run "the other rooms" "$(echo "$all" | grep -Ev "$racy|$whole" || true)" -timeout 10m
 # One package of clusters after the other: side by side they wait for each other's
 # processors, and what is timed there tells nothing.
-run "whole clusters" "$(packages "$whole")" -p 1 -timeout 15m
+run "whole clusters" "$(packages "$whole")" -p 1 -timeout 20m
 if [ "$*" != ./... ]; then
 	stage "passed: $*"
 	exit 0
