@@ -60,6 +60,9 @@ func switchover(ctx context.Context, t *trial) error {
 	go func() { answered <- t.old.Switchover(asked, t.old, t.session.Cluster.Others(t.old)[0]) }()
 	err := t.taken(ctx)
 	if err == nil {
+		err = t.rejoined(ctx) // at once: it is counted from the request
+	}
+	if err == nil {
 		err = t.steady(ctx)
 	}
 	if err != nil {
