@@ -313,7 +313,11 @@ func (a *Agent) failed(ctx context.Context, plan ha.Plan, action ha.Action, err 
 		}
 		return err
 	}
-	if a.memory.newFailure(name(action), err) {
+	said := err.Error()
+	if plan.Why == ha.StoreAway {
+		said = plan.Why.String() // the members of the store take turns in not answering
+	}
+	if a.memory.newFailure(name(action), said) {
 		a.log.Warn("an action failed; it will be decided anew", "action", name(action), "why", plan.Why.String(), "err", err)
 	}
 	return err

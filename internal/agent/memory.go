@@ -220,8 +220,8 @@ func (m *memory) newSlotFault(err error) bool {
 	return true
 }
 
-func (m *memory) newFailure(action string, err error) bool {
-	text := action + ": " + err.Error()
+func (m *memory) newFailure(action, said string) bool {
+	text := action + ": " + said
 	if text == m.failure {
 		return false
 	}
