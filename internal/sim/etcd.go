@@ -1,13 +1,11 @@
 package sim
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"maps"
 	"time"
 
 	"matriarch/internal/dcs"
+	"matriarch/internal/dcs/memory"
 )
 
 // etcd is the store: linearizable, with a leader among its members. Nothing is
@@ -215,63 +213,17 @@ func (s *etcd) keepAlive(id int64, ttl time.Duration, fresh bool) int64 {
 	return l.id
 }
 
-var errTwice = errors.New("a key is written twice in one transaction")
-
 // apply carries out a transaction.
 func (s *etcd) apply(txn dcs.Txn, leaseID int64) (int64, error) {
-	for i, op := range txn.Then {
-		for _, other := range txn.Then[:i] {
-			if other.Key == op.Key {
-				return 0, fmt.Errorf("put %s: %w", op.Key, errTwice)
-			}
-		}
+	before := s.values
+	after, err := memory.Apply(dcs.Snapshot{Revision: s.revision, Values: before}, txn, leaseID, s.lease(leaseID) != nil)
+	if err != nil {
+		return 0, err
 	}
-	for _, c := range txn.If {
-		if !s.holds(c) {
-			return 0, fmt.Errorf("condition on %s: %w", c.Key, dcs.ErrConflict)
-		}
-	}
-	for _, op := range txn.Then {
-		if op.Leased && s.lease(leaseID) == nil {
-			return 0, fmt.Errorf("put %s: %w", op.Key, dcs.ErrNoLease)
-		}
-	}
-	values, next, wrote := maps.Clone(s.values), s.revision+1, false
-	for _, op := range txn.Then {
-		before, there := values[op.Key]
-		if op.Delete {
-			delete(values, op.Key)
-			wrote = wrote || there
-			continue
-		}
-		v := dcs.Value{Data: op.Data, Created: next, Modified: next}
-		if there {
-			v.Created = before.Created
-		}
-		if op.Leased {
-			v.Lease = leaseID
-		}
-		values[op.Key] = v
-		wrote = true
-	}
-	if wrote {
-		before := s.values
-		s.values, s.revision = values, next
+	if after.Revision != s.revision {
+		s.values, s.revision = after.Values, after.Revision
 		s.w.written(txn, before)
 		s.spread()
 	}
 	return s.revision, nil
-}
-
-// holds compares as etcd does.
-func (s *etcd) holds(c dcs.Condition) bool {
-	v, there := s.values[c.Key]
-	switch {
-	case c.Absent:
-		return !there
-	case c.Equals != nil:
-		return there && bytes.Equal(v.Data, c.Equals)
-	default:
-		return v.Modified == c.Modified // 0 for an absent key
-	}
 }

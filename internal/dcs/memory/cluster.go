@@ -7,8 +7,6 @@
 package memory
 
 import (
-	"bytes"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -144,57 +142,13 @@ func (c *Cluster) snapshot() dcs.Snapshot {
 
 // commit applies a transaction. c.mu is held.
 func (c *Cluster) commit(txn dcs.Txn, leaseID int64) (int64, error) {
-	seen := map[string]bool{}
-	for _, op := range txn.Then {
-		if seen[op.Key] {
-			return 0, fmt.Errorf("commit: key %s is written twice in one transaction", op.Key)
-		}
-		seen[op.Key] = true
+	after, err := Apply(c.snapshot(), txn, leaseID, c.leases[leaseID] != nil)
+	if err != nil {
+		return 0, err
 	}
-	for _, condition := range txn.If {
-		if !c.holds(condition) {
-			return 0, fmt.Errorf("condition on %s: %w", condition.Key, dcs.ErrConflict)
-		}
-	}
-	for _, op := range txn.Then {
-		if op.Leased && c.leases[leaseID] == nil {
-			return 0, fmt.Errorf("put %s: %w", op.Key, dcs.ErrNoLease)
-		}
-	}
-	values, next, wrote := maps.Clone(c.values), c.revision+1, false
-	for _, op := range txn.Then {
-		before, there := values[op.Key]
-		if op.Delete {
-			delete(values, op.Key)
-			wrote = wrote || there
-			continue
-		}
-		v := dcs.Value{Data: bytes.Clone(op.Data), Created: next, Modified: next}
-		if there {
-			v.Created = before.Created
-		}
-		if op.Leased {
-			v.Lease = leaseID
-		}
-		values[op.Key] = v
-		wrote = true
-	}
-	if wrote {
-		c.values, c.revision = values, next
+	if after.Revision != c.revision {
+		c.values, c.revision = after.Values, after.Revision
 		c.spread()
 	}
 	return c.revision, nil
-}
-
-// holds compares as etcd does. c.mu is held.
-func (c *Cluster) holds(condition dcs.Condition) bool {
-	v, there := c.values[condition.Key]
-	switch {
-	case condition.Absent:
-		return !there
-	case condition.Equals != nil:
-		return there && bytes.Equal(v.Data, condition.Equals)
-	default:
-		return v.Modified == condition.Modified // 0 for an absent key
-	}
 }
