@@ -41,9 +41,10 @@ sim: ## simulated clusters: SEEDS=500 of them live HOURS=2 each (SEED=1 is the f
 MUTANT_SEEDS ?= 400
 
 sim-mutants: ## rules left out, one at a time: after how many of MUTANT_SEEDS=400 seeds each is noticed
-	$(GO) test -count=1 -timeout 0 ./internal/sim -run '^TestMutants$$' -v -args -mutant-seeds $(MUTANT_SEEDS)
-	@echo "Coincidences that are too rare for whole clusters, by the model of the permit's rules alone:"
+	@echo "By the model of the permit's rules alone, in runs of a minute:"
 	PERMIT_SEEDS=10000 $(GO) test -count=1 -timeout 0 ./internal/permit -run '^TestTheModelNoticesEachRuleThatIsLeftOut$$' -v
+	@echo "By whole clusters; one that is not found is an error:"
+	$(GO) test -count=1 -timeout 0 ./internal/sim -run '^TestMutants$$' -v -args -mutant-seeds $(MUTANT_SEEDS)
 
 e2e: ## whole clusters with real servers only
 	$(GO) test -count=1 -timeout 20m ./test/e2e/...
