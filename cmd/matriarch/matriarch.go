@@ -37,18 +37,26 @@ func (p process) matriarch(args []string) int {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand())
 	for _, c := range ctl.Commands(p.ctl(true), versionText()) {
-		do := c.RunE
-		c.RunE = func(cmd *cobra.Command, args []string) error {
-			ctx, stop := p.signals.context(cmd.Context())
-			defer stop()
-			cmd.SetContext(ctx)
-			return do(cmd, args)
-		}
+		p.endOnSignals(c)
 		root.AddCommand(c)
 	}
 	ctl.Finish(root, p.ctl(true))
 	root.SetArgs(args)
 	return ctl.Exit(root.ExecuteContext(context.Background()), p.err)
+}
+
+// endOnSignals lets Ctrl-C end a command, and those below it.
+func (p process) endOnSignals(c *cobra.Command) {
+	do := c.RunE
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx, stop := p.signals.context(cmd.Context())
+		defer stop()
+		cmd.SetContext(ctx)
+		return do(cmd, args)
+	}
+	for _, below := range c.Commands() {
+		p.endOnSignals(below)
+	}
 }
 
 // bare is matriarch without a command: with a file it runs the agent.

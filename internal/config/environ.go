@@ -245,10 +245,10 @@ func convertYAML(at Position, text, open, end string, want Kind, report *Report)
 // withPath gives a map like v that has this value at the path.
 func (v *Value) withPath(value *Value, path ...string) *Value {
 	if len(path) == 0 {
-		return value
+		return value.over(v)
 	}
 	below := v.Get(path[0])
-	if !below.Is(KindMap) {
+	if len(path) > 1 && !below.Is(KindMap) {
 		below = newMap(value.At)
 	}
 	return v.with(path[0], below.withPath(value, path[1:]...))

@@ -51,6 +51,7 @@ func TestInspect(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(old, "pg_wal"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	absent := filepath.Join(t.TempDir(), "absent")
 	foreign := writeFiles(t, map[string]string{"letter.txt": ""})
 	config := func(etcd, rest, pg int, data, bin string) *Config {
 		text := fmt.Sprintf(`
@@ -88,8 +89,8 @@ postgresql:
 			"postgresql.data_dir " + old + " didn't pass validation: is of version 14, but the program postgres is of version 15"}},
 		{"somebody else's directory", config(taken, free, free2, foreign, bin), InspectOptions{}, []string{
 			"postgresql.data_dir " + foreign + " didn't pass validation: is not empty and has no file PG_VERSION"}},
-		{"no directory of programs", config(taken, free, free2, t.TempDir(), "/nonexistent"), InspectOptions{}, []string{
-			"postgresql.bin_dir  Directory '/nonexistent' does not exist."}},
+		{"no directory of programs", config(taken, free, free2, t.TempDir(), absent), InspectOptions{}, []string{
+			"postgresql.bin_dir  Directory '" + absent + "' does not exist."}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.options.Timeout = 2 * time.Second

@@ -13,9 +13,9 @@ import (
 // above deletes the key, everything else is replaced whole.
 func Merge(lower, upper *Value) *Value {
 	if !lower.Is(KindMap) || !upper.Is(KindMap) {
-		return upper
+		return upper.over(lower)
 	}
-	out := &Value{Kind: KindMap, At: lower.At}
+	out := &Value{Kind: KindMap, At: lower.At, removed: lower.removed}
 	index := make(map[string]int, len(lower.fields))
 	over := make(map[string]Field, len(upper.fields))
 	for _, f := range upper.fields {
@@ -24,6 +24,7 @@ func Merge(lower, upper *Value) *Value {
 	for _, f := range lower.fields {
 		u, both := over[f.Name]
 		if both && u.Value.IsNull() {
+			out.removed = append(slices.Clip(out.removed), Field{Name: f.Name, At: u.At, Value: f.Value})
 			continue
 		}
 		if both {

@@ -34,6 +34,14 @@ type Position struct {
 	Line   int    // counted from 1; 0 when the source has no lines
 }
 
+// String is the source and, if it has lines, the line.
+func (p Position) String() string {
+	if p.Line == 0 {
+		return p.Source
+	}
+	return fmt.Sprintf("%s:%d", p.Source, p.Line)
+}
+
 // Value is one value of a configuration, with the place it comes from. Maps keep
 // their order, since the arguments of scripts follow it. A Value is never changed
 // once it was built, so layers can share parts; a nil *Value reads as null.
@@ -45,6 +53,11 @@ type Value struct {
 	number float64
 	items  []*Value
 	fields []Field
+
+	// What a higher layer put aside, for explanations only: the value that stood
+	// here, and the keys of a map that a null took away (At is the null's).
+	below   *Value
+	removed []Field
 }
 
 // Field is one entry of a map.
@@ -254,7 +267,7 @@ func newMap(at Position, fields ...Field) *Value {
 
 // with gives a map like v in which name has this value, in its old place or last.
 func (v *Value) with(name string, value *Value) *Value {
-	out := &Value{Kind: KindMap, At: v.Position()}
+	out := &Value{Kind: KindMap, At: v.Position(), removed: v.takenAway()}
 	set := false
 	for _, f := range v.Fields() {
 		if f.Name == name {
@@ -270,7 +283,7 @@ func (v *Value) with(name string, value *Value) *Value {
 
 // without gives a map like v that lacks these names.
 func (v *Value) without(names ...string) *Value {
-	out := &Value{Kind: KindMap, At: v.Position()}
+	out := &Value{Kind: KindMap, At: v.Position(), removed: v.takenAway()}
 next:
 	for _, f := range v.Fields() {
 		for _, name := range names {
@@ -281,6 +294,25 @@ next:
 		out.fields = append(out.fields, f)
 	}
 	return out
+}
+
+// over is the value with the one that it replaces kept below it.
+func (v *Value) over(lower *Value) *Value {
+	if v == nil || lower.IsNull() {
+		return v
+	}
+	top := *v
+	if top.below = lower; v.below != nil {
+		top.below = v.below.over(lower)
+	}
+	return &top
+}
+
+func (v *Value) takenAway() []Field {
+	if v == nil {
+		return nil
+	}
+	return v.removed
 }
 
 // timestampText prints an instant as Python's datetime: microseconds and the

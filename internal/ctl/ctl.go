@@ -107,8 +107,12 @@ func Root(env Env, version string) *cobra.Command {
 }
 
 // Commands are the same commands for another root, with the global options on
-// each of them. version is the first line of the version command.
-func Commands(env Env, version string) []*cobra.Command { return newApp(env).commands(version) }
+// each of them, and those that patronictl does not have. version is the first line
+// of the version command.
+func Commands(env Env, version string) []*cobra.Command {
+	a := newApp(env)
+	return append(a.commands(version), a.configCommands())
+}
 
 func (a *app) commands(version string) []*cobra.Command {
 	all := []*cobra.Command{

@@ -1,10 +1,6 @@
 package daemon
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -77,28 +73,18 @@ func identity(local *config.Config, e config.Effective) ha.Me {
 	return me
 }
 
-// dynamicFile keeps the dynamic configuration for a start without the store's.
-const dynamicFile = "patroni.dynamic.json"
-
 // firstDynamic is the configuration to begin with: the kept one, else that of the
 // bootstrap section (compat/config.md §1.3).
 func firstDynamic(local *config.Config) (map[string]any, error) {
-	text, err := os.ReadFile(filepath.Join(local.Postgresql.DataDir, dynamicFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return local.Bootstrap.DCS, fmt.Errorf("read the kept dynamic configuration: %w", err)
-	}
-	if err != nil {
-		return local.Bootstrap.DCS, nil
-	}
-	var doc map[string]any
-	if err := json.Unmarshal(text, &doc); err != nil || doc == nil {
-		return local.Bootstrap.DCS, fmt.Errorf("read the kept dynamic configuration: not a JSON object (%v)", err)
+	doc, err := config.Kept(local.Postgresql.DataDir)
+	if doc == nil {
+		return local.Bootstrap.DCS, err
 	}
 	return doc, nil
 }
 
 func saveDynamic(dataDir string, doc map[string]any) error {
-	path := filepath.Join(dataDir, dynamicFile)
+	path := filepath.Join(dataDir, config.DynamicFile)
 	data := cluster.EncodeJSON(doc)
 	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
 		return nil

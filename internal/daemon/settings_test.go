@@ -93,7 +93,7 @@ func TestTheKeptConfigurationOutranksTheBootstrapSection(t *testing.T) {
 	if err != nil || doc["ttl"] != float64(40) {
 		t.Errorf("kept: %v, %v", doc, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, dynamicFile), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, config.DynamicFile), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	doc, err = firstDynamic(c)
