@@ -64,7 +64,7 @@ func TestEditConfigThatWritesNothing(t *testing.T) {
 		{"edit-config --apply - --force", "", "", "Error: standard input does not hold a map of keys\n", 1, 1},
 		{"edit-config --replace - --force", "- 1\n", "", "Error: standard input does not hold a map of keys\n", 1, 1},
 		{"edit-config --apply - --force", "loop_wait: '3'\nx-gone:\n", "Not changed\n", "", 0, 0},
-		{"edit-config --apply /nonexistent", "", "", "Error: read /nonexistent: open /nonexistent: no such file or directory\n", 1, 1},
+		{"edit-config --apply /no/such", "", "", "Error: read /no/such: open /no/such: no such file or directory\n", 1, 1},
 		{"edit-config -s loop_wait=4 --dry-run", "", loopDiff + "Nothing was written\n", "", 0, 0},
 	} {
 		for _, strict := range []bool{false, true} {

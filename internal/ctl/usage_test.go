@@ -22,7 +22,7 @@ func TestUsageErrors(t *testing.T) {
 		{"bogus", "Usage: patronictl [OPTIONS] COMMAND [ARGS]...\nTry 'patronictl --help' for help.\n\nError: No such command 'bogus'.\n"},
 		{"switchover harbor extra", "Usage: patronictl switchover [OPTIONS] [CLUSTER_NAME]\nTry 'patronictl switchover --help' for help.\n\nError: Got unexpected extra argument (extra)\n"},
 		{"--bogus list", "Usage: patronictl [OPTIONS] COMMAND [ARGS]...\nTry 'patronictl --help' for help.\n\nError: No such option: --bogus\n"},
-		{"query -f /nonexistent", "Usage: patronictl query [OPTIONS] [CLUSTER_NAME]\nTry 'patronictl query --help' for help.\n\nError: Invalid value for '--file' / '-f': '/nonexistent': No such file or directory\n"},
+		{"query -f /no/such", "Usage: patronictl query [OPTIONS] [CLUSTER_NAME]\nTry 'patronictl query --help' for help.\n\nError: Invalid value for '--file' / '-f': '/no/such': No such file or directory\n"},
 	} {
 		out, errs, code := newWorld(t, harbor).run(strings.Fields(c.args)...)
 		if errs != c.want || out != "" || code != 2 {
