@@ -31,7 +31,7 @@ func object(data []byte) (fields, error) {
 
 func (f fields) text(name string) string {
 	var s string
-	if json.Unmarshal(f[name], &s) != nil {
+	if raw, ok := f[name]; !ok || json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s
@@ -39,7 +39,7 @@ func (f fields) text(name string) string {
 
 func (f fields) truth(name string) bool {
 	var v any
-	if json.Unmarshal(f[name], &v) != nil {
+	if raw, ok := f[name]; !ok || json.Unmarshal(raw, &v) != nil {
 		return false
 	}
 	return Truth(v)
@@ -47,7 +47,7 @@ func (f fields) truth(name string) bool {
 
 func (f fields) number(name string) int64 {
 	var v any
-	if decode(f[name], &v) != nil {
+	if raw, ok := f[name]; !ok || decode(raw, &v) != nil {
 		return 0
 	}
 	n, _ := integer(v)
@@ -121,8 +121,12 @@ func EncodeJSON(v any) []byte {
 		// Only types of this package and decoded JSON come here, and those encode.
 		panic(fmt.Sprintf("encode %T: %v", v, err))
 	}
+	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if bytes.IndexFunc(text, func(r rune) bool { return r >= 0x80 }) < 0 {
+		return text
+	}
 	var out bytes.Buffer
-	for _, r := range strings.TrimSuffix(b.String(), "\n") {
+	for _, r := range string(text) {
 		switch {
 		case r < 0x80:
 			out.WriteByte(byte(r))

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -143,6 +144,16 @@ func (m Member) Encode() []byte {
 		out.CheckpointPending = new(bool) // false: not done yet
 	}
 	return EncodeJSON(out)
+}
+
+// Equal reports whether two members would be written alike. It is asked in every pass,
+// and the answer is mostly yes: members with equal fields need not be encoded for it.
+func (m Member) Equal(o Member) bool {
+	m.Name, m.Lease, m.Modified = o.Name, o.Lease, o.Modified // not in the value
+	if len(m.Tags) == 0 && len(o.Tags) == 0 {
+		m.Tags = o.Tags
+	}
+	return reflect.DeepEqual(m, o) || string(m.Encode()) == string(o.Encode())
 }
 
 func parseMember(name string, e Entry, faults *[]string) Member {

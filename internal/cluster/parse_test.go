@@ -290,6 +290,8 @@ func TestParseAfterIsParse(t *testing.T) {
 		"config":     {Data: []byte(`{"ttl":30}`), Modified: 2},
 		"members/n1": {Data: []byte(`{"state":"running","role":"primary","conn_url":"postgres://n1/x","timeline":2}`), Modified: 6, Lease: 3},
 		"members/n2": {Data: []byte(`not JSON`), Modified: 7, Lease: 4},
+		"status":     {Data: []byte(`{"optime":5}`), Modified: 4},
+		"history":    {Data: []byte(`no JSON either`), Modified: 3},
 	}
 	before := Parse(7, entries)
 	later := map[string]Entry{
@@ -298,10 +300,54 @@ func TestParseAfterIsParse(t *testing.T) {
 		"members/n1": {Data: []byte(`{"state":"stopped","role":"replica","conn_url":"postgres://n1/x"}`), Modified: 10, Lease: 5},
 		"members/n2": entries["members/n2"],
 		"members/n3": {Data: []byte(`{"state":"running"}`), Modified: 11},
+		"status":     {Data: []byte(`{"optime":6}`), Modified: 8},
+		"history":    {Data: []byte(`[[1,100,"why"]]`), Modified: 8},
 	}
-	for name, content := range map[string]map[string]Entry{"the same": entries, "another": later} {
-		if got, want := ParseAfter(before, 11, content), Parse(11, content); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s content: %+v, want %+v", name, got, want)
+	gone := map[string]Entry{"leader": entries["leader"]}
+	for name, content := range map[string]map[string]Entry{"the same": entries, "another": later, "less": gone} {
+		for what, before := range map[string]View{"first": before, "later": Parse(11, later)} {
+			if got, want := ParseAfter(before, 11, content), Parse(11, content); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s content after the %s: %+v, want %+v", name, what, got, want)
+			}
+		}
+	}
+}
+
+// TestMembersAreEqualWhenTheyAreWrittenAlike: no field that is published may be
+// forgotten, for a change of it would not be.
+func TestMembersAreEqualWhenTheyAreWrittenAlike(t *testing.T) {
+	stored := Parse(9, entries(example)).Members[1]
+	same := stored
+	same.Lease, same.Modified = 77, 78
+	if !same.Equal(stored) {
+		t.Error("members that differ in lease and revision only are not equal")
+	}
+	none := Member{Tags: Tags{}}
+	if !none.Equal(Member{}) {
+		t.Error("no tags are not equal to an empty list of tags")
+	}
+	for i := range reflect.TypeFor[Member]().NumField() {
+		other := stored
+		field := reflect.ValueOf(&other).Elem().Field(i)
+		switch field.Kind() {
+		case reflect.Bool:
+			field.SetBool(!field.Bool())
+		case reflect.String:
+			field.SetString(field.String() + "x")
+		case reflect.Int64:
+			field.SetInt(field.Int() + 1)
+		case reflect.Uint32, reflect.Uint64:
+			field.SetUint(field.Uint() + 1)
+		case reflect.Map:
+			field.SetZero()
+		case reflect.Slice:
+			field.SetBytes([]byte("{}"))
+		default:
+			t.Fatalf("%s is a %v: say here how it changes", reflect.TypeFor[Member]().Field(i).Name, field.Kind())
+		}
+		alike := string(other.Encode()) == string(stored.Encode())
+		if other.Equal(stored) != alike {
+			t.Errorf("%s was changed: equal %v, written alike %v", reflect.TypeFor[Member]().Field(i).Name, other.Equal(stored), alike)
 		}
 	}
 }

@@ -36,6 +36,8 @@ type View struct {
 
 	// Faults says, one sentence each, what in the store could not be read.
 	Faults []string
+
+	statusAt, historyAt int64 // revisions of the two keys; for ParseAfter
 }
 
 // Leader is the leader key. The zero value means that nobody leads.
@@ -95,8 +97,17 @@ func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 	} else {
 		v.Config = parseConfig(e, &v.Faults)
 	}
-	v.Status = parseStatus(entries["status"], entries["optime/leader"], &v.Faults)
-	v.History = parseHistory(entries["history"], &v.Faults)
+	v.statusAt, v.historyAt = entries["status"].Modified, entries["history"].Modified
+	if before.Status.Known && v.statusAt > 0 && before.statusAt == v.statusAt { // one that could not be read is not known
+		v.Status = before.Status
+	} else {
+		v.Status = parseStatus(entries["status"], entries["optime/leader"], &v.Faults)
+	}
+	if before.History.Known && v.historyAt > 0 && before.historyAt == v.historyAt {
+		v.History = before.History
+	} else {
+		v.History = parseHistory(entries["history"], &v.Faults)
+	}
 	v.Failover = parseFailover(entries["failover"])
 	v.Sync = parseSync(entries["sync"], &v.Faults)
 	v.Failsafe = parseFailsafe(entries["failsafe"], &v.Faults)

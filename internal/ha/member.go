@@ -113,9 +113,9 @@ func (o Observation) worthPutting(m cluster.Member) bool {
 		return true
 	}
 	if o.Memory.MemberAge >= o.Store.Settings.LoopWait {
-		return string(m.Encode()) != string(stored.Encode())
+		return !m.Equal(stored)
 	}
-	return string(withoutPositions(m).Encode()) != string(withoutPositions(stored).Encode())
+	return !withoutPositions(m).Equal(withoutPositions(stored))
 }
 
 func withoutPositions(m cluster.Member) cluster.Member {
