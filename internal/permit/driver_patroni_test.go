@@ -28,13 +28,15 @@ func TestASightTellsPatronisMembersFromOurs(t *testing.T) {
 		{"what Patroni left under this node's own name", false, map[string]dcs.Value{"members/B": member(false), "members/C": member(true)}},
 		{"a member that cannot be read", true, map[string]dcs.Value{"members/C": {Data: []byte("?"), Modified: 1}}},
 	} {
-		s := SightOf("B", dcs.Snapshot{Revision: 9, Values: c.keys}, true, 7, 70)
-		if s.Mixed != c.mixed || s.View.At != 9 || !s.Current || s.Lease != 7 || s.LeaseEnd != 70 {
-			t.Errorf("%s: %+v", c.name, s)
+		var g Glance
+		s, members, fresh := g.At("B", dcs.Snapshot{Revision: 9, Values: c.keys})
+		if s.Mixed != c.mixed || s.View.At != 9 || len(members) != len(c.keys) || !fresh {
+			t.Errorf("%s: %+v, members %+v, fresh %v", c.name, s, members, fresh)
 		}
 	}
 	leader := map[string]dcs.Value{dcs.KeyLeader: {Data: []byte("A"), Modified: 4, Lease: 44}}
-	if s := SightOf("B", dcs.Snapshot{Revision: 9, Values: leader}, false, 0, 0); s.LeaderLease != 44 || s.View.Term != 4 || s.Current {
+	var g Glance
+	if s, _, _ := g.At("B", dcs.Snapshot{Revision: 9, Values: leader}); s.LeaderLease != 44 || s.View.Term != 4 {
 		t.Errorf("%+v", s)
 	}
 }

@@ -109,14 +109,22 @@ type View struct {
 }
 
 // Look finds the two keys in a snapshot.
-func Look(s dcs.Snapshot) View {
+func Look(s dcs.Snapshot) View { return lookAfter(View{}, s) }
+
+// lookAfter does the same for one who has looked at the same store before: an
+// electorate that has not been put since is not read again.
+func lookAfter(before View, s dcs.Snapshot) View {
 	v := View{At: s.Revision}
 	if key, ok := s.Values[dcs.KeyLeader]; ok && len(key.Data) > 0 {
 		v.Leader, v.Term = string(key.Data), key.Modified
 	}
 	if key, ok := s.Values[Key]; ok {
-		v.Electorate, _ = ParseElectorate(key.Data)
 		v.Revision = key.Modified
+		if v.Revision > 0 && v.Revision == before.Revision {
+			v.Electorate = before.Electorate
+		} else {
+			v.Electorate, _ = ParseElectorate(key.Data)
+		}
 	}
 	return v
 }

@@ -56,15 +56,9 @@ type Sight struct {
 	Mixed       bool             // a member of Patroni's is in the scope
 }
 
-// SightOf reads a snapshot as the node of that name does.
-func SightOf(me string, s dcs.Snapshot, current bool, lease int64, leaseEnd boottime.Instant) Sight {
-	sight := sightOf(me, s, s.View())
-	sight.Current, sight.Lease, sight.LeaseEnd = current, lease, leaseEnd
-	return sight
-}
-
-func sightOf(me string, s dcs.Snapshot, view cluster.View) Sight {
-	sight := Sight{View: Look(s), LeaderLease: s.Values[dcs.KeyLeader].Lease}
+// sightOf reads a snapshot as the node of that name does.
+func sightOf(me string, s dcs.Snapshot, before View, view cluster.View) Sight {
+	sight := Sight{View: lookAfter(before, s), LeaderLease: s.Values[dcs.KeyLeader].Lease}
 	for _, m := range view.Members {
 		// What this node's own key says was left by whoever ran here before.
 		if m.Name != me && !m.Permit {

@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -116,7 +117,7 @@ func (h *Holder) usable() time.Duration {
 	if h.revision > 0 {
 		length = min(length, h.known.Permit)
 	}
-	for _, p := range h.puts() {
+	for p := range h.puts() {
 		length = min(length, p.electorate.Permit)
 	}
 	return length
@@ -124,13 +125,14 @@ func (h *Holder) usable() time.Duration {
 
 // puts are those that may still be applied: the key has not been seen beyond the
 // revision that they compared (P3).
-func (h *Holder) puts() (pending []write) {
-	for _, p := range h.sent {
-		if p.compared >= h.revision && (h.keeps(mayStillApply) || p.id == h.awaited) {
-			pending = append(pending, p)
+func (h *Holder) puts() iter.Seq[write] {
+	return func(yield func(write) bool) {
+		for _, p := range h.sent {
+			if p.compared >= h.revision && (h.keeps(mayStillApply) || p.id == h.awaited) && !yield(p) {
+				return
+			}
 		}
 	}
-	return pending
 }
 
 // demanded are the members whose acknowledgement the permit needs: all who may
@@ -138,12 +140,14 @@ func (h *Holder) puts() (pending []write) {
 func (h *Holder) demanded() []string {
 	members := slices.Clone(h.known.Members)
 	if h.keeps(demandThenPut) {
-		for _, p := range h.puts() {
+		for p := range h.puts() {
 			members = append(members, p.electorate.Members...)
 		}
 	}
-	if puts := h.puts(); !h.keeps(putThenRelease) && len(puts) > 0 {
-		members = slices.Clone(puts[len(puts)-1].electorate.Members)
+	if !h.keeps(putThenRelease) {
+		for p := range h.puts() {
+			members = slices.Clone(p.electorate.Members)
+		}
 	}
 	slices.Sort(members)
 	return slices.Compact(members)
@@ -152,9 +156,11 @@ func (h *Holder) demanded() []string {
 // alone reports whether anyone may race, so that the permit hangs on the store
 // alone (P6).
 func (h *Holder) alone() bool {
-	empty := func(p write) bool { return len(p.electorate.Members) == 0 }
-	return h.keeps(aloneByStore) && (len(h.known.Members) == 0 || slices.ContainsFunc(h.puts(), empty)) ||
-		h.keeps(adoptWhole) && h.blind
+	empty := len(h.known.Members) == 0
+	for p := range h.puts() {
+		empty = empty || len(p.electorate.Members) == 0
+	}
+	return h.keeps(aloneByStore) && empty || h.keeps(adoptWhole) && h.blind
 }
 
 // Beat is the heartbeat to send now, and to whom: those whose acknowledgement is

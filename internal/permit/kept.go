@@ -33,7 +33,7 @@ func (n *Node) Keep() (Kept, bool) {
 	if h.blind {
 		k.Revision = 0
 	}
-	for _, p := range h.puts() {
+	for p := range h.puts() {
 		k.Puts = append(k.Puts, p.electorate)
 	}
 	return k, true

@@ -17,7 +17,9 @@ const loop = "runner"
 var allowed = map[string]string{
 	"encoding/json":               "the key's value",
 	"errors":                      "which answer an error is",
+	"iter":                        "pure",
 	"maps":                        "keys, which are sorted",
+	"reflect":                     "whether two contents of the mirror are one",
 	"slices":                      "pure",
 	"time":                        "for Duration",
 	"matriarch/internal/boottime": "for Instant",

@@ -72,9 +72,7 @@ type Runner struct {
 	ended    bool
 	commits  int
 	unsent   []int64 // transactions for which there was no room
-	seen     bool
-	sight    Sight // of the snapshot as seen last
-	values   map[string]dcs.Value
+	glance   Glance
 	urls     map[string]string // where members listen, also of those that the store has forgotten
 }
 

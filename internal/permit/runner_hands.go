@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,18 +103,12 @@ func (h hands) Read() {
 
 // look reads the mirror. It does not block; the members' keys are read again only
 // when something was written. The mutex is held, so that looks come in order.
-//
-// The revision alone does not tell whether something was written: with an own write
-// the mirror shows the write's revision at once, and what others wrote before it only
-// when the watch brings it, at that same revision. A new snapshot has new values.
 func (r *Runner) look() Sight {
 	s, current := r.o.Store.Mirror()
-	if values := reflect.ValueOf(s.Values).Pointer(); !r.seen || s.Revision != r.sight.View.At || values != reflect.ValueOf(r.values).Pointer() {
-		view := s.View()
-		r.sight, r.seen, r.values = sightOf(r.o.Me, s, view), true, s.Values
-		r.learn(view.Members)
+	sight, members, fresh := r.glance.At(r.o.Me, s)
+	if fresh {
+		r.learn(members)
 	}
-	sight := r.sight
 	sight.Current = current
 	if lease := r.o.Store.Lease(); lease.ID != 0 {
 		sight.Lease, sight.LeaseEnd = lease.ID, r.o.Instant(lease.Deadline())

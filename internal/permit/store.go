@@ -119,6 +119,7 @@ func (h *Holder) next(now boottime.Instant) Electorate {
 	if h.keeps(shorterAfterEnd) && h.permit > now.Add(span(e.Permit)) && h.revision > 0 {
 		e.Permit = max(e.Permit, h.known.Permit) // until the last longer permit has ended (P9)
 	}
+	e.Members = make([]string, 0, len(h.known.Members)+len(h.wanted)) // asked in every step
 	for _, m := range h.known.Members {
 		if slices.Contains(h.wanted, m) && !h.silent(m, now) {
 			e.Members = append(e.Members, m)

@@ -21,8 +21,7 @@ type right struct {
 	turn   int
 	known  agent.Knowledge
 	inside int // the depth of calls into the driver
-	seen   bool
-	sight  permit.Sight // of the content as seen last
+	glance permit.Glance
 	ended  boottime.Instant
 
 	freeFor time.Duration // as told last
@@ -192,10 +191,7 @@ func (r *right) See() {
 func (r *right) look() permit.Sight {
 	c := r.p.store
 	s, current := c.Mirror()
-	if !r.seen || s.Revision != r.sight.View.At {
-		r.sight, r.seen = permit.SightOf(r.p.h.name, s, current, 0, 0), true
-	}
-	sight := r.sight
+	sight, _, _ := r.glance.At(r.p.h.name, s)
 	sight.Current = current
 	if lease := c.Lease(); lease.ID != 0 {
 		sight.Lease, sight.LeaseEnd = lease.ID, instantOf(lease.Deadline())
