@@ -84,6 +84,11 @@ func (k *keeper) connect(ctx context.Context) (*fence.Guard, error) {
 	k.mu.Lock()
 	giveUp := k.giveUp
 	k.mu.Unlock()
+	// Before the cluster is created there is no directory for the guard's socket: initdb
+	// makes the missing ones, with this mode, and comes later.
+	if err := os.MkdirAll(filepath.Dir(k.socket), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the guard's socket: %w", err)
+	}
 	g, err := fence.Start(ctx, fence.Options{Socket: k.socket, GiveUp: giveUp, Output: os.Stderr})
 	if err != nil {
 		return nil, err

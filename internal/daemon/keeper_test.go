@@ -142,6 +142,16 @@ func TestTheGuardGetsTheDeadlineAndOutlivesTheAgent(t *testing.T) {
 	}
 }
 
+func TestAGuardIsHadBeforeThereIsADirectoryForTheData(t *testing.T) {
+	k := newTestKeeper(t, filepath.Join(shortDir(t), "not", "there"))
+	if k.launched(t, sleeper(t)); !k.guarded() {
+		t.Errorf("no guard: %+v", k.Standing())
+	}
+	if info, err := os.Stat(filepath.Dir(k.socket)); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory: %v, %v", info, err)
+	}
+}
+
 func TestWithoutAPermitTheServerIsFrozen(t *testing.T) {
 	k := newTestKeeper(t, shortDir(t))
 	woken := make(chan struct{}, 64)
@@ -304,7 +314,7 @@ func TestADeadlineWaitsForNobody(t *testing.T) {
 
 func TestWithoutAGuardTheServerRunsAndThatIsSaid(t *testing.T) {
 	var said strings.Builder
-	k := newKeeper("/nonexistent/data", time.Minute, slog.New(slog.NewTextHandler(&said, nil)))
+	k := newKeeper("/dev/null/data", time.Minute, slog.New(slog.NewTextHandler(&said, nil)))
 	t.Cleanup(k.close)
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
@@ -359,7 +369,7 @@ func TestAQuestionEndsWhenTheServerIsFrozen(t *testing.T) {
 }
 
 func TestWithoutAGuardTheServerIsKilledAtTheEndOfThePermit(t *testing.T) {
-	k := newKeeper("/nonexistent/data", time.Minute, slog.New(slog.DiscardHandler))
+	k := newKeeper("/dev/null/data", time.Minute, slog.New(slog.DiscardHandler))
 	t.Cleanup(k.close)
 	killed := make(chan struct{}, 1)
 	k.onOverdue(func() { killed <- struct{}{} })
