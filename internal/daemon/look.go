@@ -128,8 +128,8 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	}
 	if len(status.PendingRestart) > 0 {
 		out.PendingRestart = map[string]cluster.Change{}
-		for _, name := range status.PendingRestart {
-			out.PendingRestart[name] = cluster.Change{Old: "?", New: "?"}
+		for name, p := range status.PendingRestart {
+			out.PendingRestart[name] = cluster.Change{Old: p.Old, New: p.New}
 		}
 	}
 	// Between its promotion and the checkpoint after it, a primary's control file

@@ -284,7 +284,7 @@ func TestRefusedParametersDoNotKeepTheServerDown(t *testing.T) {
 	eventually(t, "the other one waits for a restart", func() (bool, string) {
 		n.forgetPending()
 		got := n.Status(t.Context()).PendingRestart
-		return len(got) == 1 && got[0] == "max_connections", fmt.Sprint(got)
+		return len(got) == 1 && got["max_connections"] == Pending{Old: "100", New: "50"}, fmt.Sprint(got)
 	})
 	if told, err := n.Reload(within(t), false); err != nil || told {
 		t.Fatalf("reload of nothing: %v %v", told, err)
@@ -296,17 +296,37 @@ func TestRefusedParametersDoNotKeepTheServerDown(t *testing.T) {
 func TestRecoverySettingsWaitForNoRestart(t *testing.T) {
 	n := newPrimary(t, "n1")
 	auto := filepath.Join(n.Config().DataDir, "postgresql.auto.conf")
-	if err := os.WriteFile(auto, []byte("recovery_target_name = 'x'\nhot_standby = off\nmax_connections = 77\n"), 0o600); err != nil {
+	if err := os.WriteFile(auto, []byte("recovery_target_name = 'x'\nhot_standby = off\nmax_connections = 77\nshared_buffers = 8192\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	n.sql("select pg_reload_conf()")
 	eventually(t, "the server has read its files", func() (bool, string) {
 		got := n.sql("select name from pg_settings where pending_restart order by name")
-		return len(got) == 3, fmt.Sprint(got)
+		return len(got) == 4, fmt.Sprint(got)
 	})
 	n.forgetPending()
-	if got := n.Status(t.Context()).PendingRestart; len(got) != 1 || got[0] != "max_connections" {
+	// max_connections is given on the command line: a restart would not bring 77.
+	got := n.Status(t.Context()).PendingRestart
+	if len(got) != 1 || got["shared_buffers"].New != "64MB" {
 		t.Errorf("waits for a restart: %v", got)
+	}
+	if old := got["shared_buffers"].Old; old == "64MB" || !strings.HasSuffix(old, "MB") {
+		t.Errorf("the value in force is shown as %q", old)
+	}
+	if err := os.WriteFile(auto, []byte("shared_buffers = '24MB'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n.sql("select pg_reload_conf()")
+	eventually(t, "a change made by ALTER SYSTEM is seen", func() (bool, string) {
+		n.forgetPending()
+		got := n.Status(t.Context()).PendingRestart
+		return got["shared_buffers"].New == "24MB", fmt.Sprint(got)
+	})
+	n.must(n.Stop(within(t), StopOptions{Mode: Fast}))
+	n.must(n.StartPrimary(within(t)))
+	n.must(n.WaitReady(within(t)))
+	if got := n.Status(t.Context()).PendingRestart; len(got) != 0 {
+		t.Errorf("after the restart: %v", got)
 	}
 }
 
@@ -314,8 +334,8 @@ func TestStandbyKeepsThePrimarysLimits(t *testing.T) {
 	n1 := newPrimary(t, "n1", func(c *Config) { c.Parameters["max_connections"] = "130" })
 	n2 := newStandby(t, "n2", n1)
 	n2.wantSQL("select current_setting('max_connections')", "130")
-	if raised := n2.PendingRaise(); raised["max_connections"] != "100" {
-		t.Fatalf("%v", raised)
+	if got := n2.Status(t.Context()).PendingRestart; len(got) != 1 || got["max_connections"] != (Pending{Old: "130", New: "100"}) {
+		t.Fatalf("waits for a restart: %v", got)
 	}
 }
 

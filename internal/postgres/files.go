@@ -81,11 +81,7 @@ func (s *Server) effective(ctx context.Context, cfg Config, standby bool) (conf.
 		}
 		floor = control.Settings
 	}
-	fixed := conf.Fixed{ListenAddresses: cfg.ListenAddresses, Port: cfg.port(), ClusterName: cfg.Scope}
-	e := conf.Resolve(cfg.Parameters, fixed, floor)
-	s.mu.Lock()
-	s.raised = conf.Raised(cfg.Parameters, fixed, floor)
-	s.mu.Unlock()
+	e := conf.Resolve(cfg.Parameters, fixedSettings(cfg), floor)
 	if !standby {
 		return e, nil, nil
 	}
@@ -250,12 +246,4 @@ func (s *Server) restoreFiles() error {
 		}
 	}
 	return nil
-}
-
-// PendingRaise are the settings, as configured, that this standby could not be
-// started with because pg_control asks for more.
-func (s *Server) PendingRaise() map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.raised)
 }

@@ -62,7 +62,6 @@ type Server struct {
 	launcher   Launcher  // nil: we fork the postmaster ourselves
 	ownSocket  bool      // unix_socket_directories is our choice, not the configuration's
 	judged     verdict
-	raised     map[string]string
 	reloadedAs *process // the process that is known to have read the files
 	closed     bool
 

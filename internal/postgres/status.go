@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -39,7 +37,7 @@ type Status struct {
 
 	Replication    []Replication
 	Slots          []Slot
-	PendingRestart []string // names of settings; at most pendingAge old
+	PendingRestart map[string]Pending // by setting; at most pendingAge old
 }
 
 // Receiver is the walreceiver of a standby.
@@ -260,45 +258,4 @@ func (s *Server) replayTimeline(ctx context.Context, p *process, seen Status) wa
 
 func controlTimeline(data conf.ControlData) wal.Timeline {
 	return max(data.MinRecovery.Timeline, data.Checkpoint.Timeline)
-}
-
-// pendingAge is how old the list of settings that wait for a restart may be: it
-// costs the server a walk over all its settings, 1 to 2 ms.
-const pendingAge = 10 * time.Second
-
-type pendingCache struct {
-	mu         sync.Mutex
-	of         *process
-	at         time.Time
-	names      []string
-	timelineOf *process
-	timelineAt wal.LSN
-	timeline   wal.Timeline
-}
-
-func (s *Server) pendingRestart(ctx context.Context, p *process) []string {
-	s.pending.mu.Lock()
-	defer s.pending.mu.Unlock()
-	if s.pending.of == p && s.clock().Sub(s.pending.at) < pendingAge {
-		return s.pending.names
-	}
-	var names []string
-	err := s.query(ctx, func(ctx context.Context, q querier) error {
-		const text = "SELECT coalesce(array_agg(name::text ORDER BY name), '{}') FROM pg_settings WHERE pending_restart"
-		return q.QueryRow(ctx, text).Scan(&names)
-	})
-	// The recovery settings of a primary that was a standby once are of no account
-	// until it is one again, and then it is started anew (compat/config.md §1.6).
-	names = slices.DeleteFunc(names, func(name string) bool { return conf.IsRecovery(name) || name == "hot_standby" })
-	if err == nil {
-		s.pending.of, s.pending.at, s.pending.names = p, s.clock(), names
-	}
-	return s.pending.names
-}
-
-// forgetPending makes the next Status ask anew.
-func (s *Server) forgetPending() {
-	s.pending.mu.Lock()
-	defer s.pending.mu.Unlock()
-	s.pending.of = nil
 }

@@ -250,3 +250,23 @@ func FuzzParseControlData(f *testing.F) {
 	f.Add(controlReport)
 	f.Fuzz(func(t *testing.T, text string) { ParseControlData(text) })
 }
+
+func TestValuesAreShownAsPostgreSQLShowsThem(t *testing.T) {
+	for _, c := range []struct{ value, base, want string }{
+		{"8192", "8kB", "64MB"}, {"16384", "8kB", "128MB"}, {"1", "8kB", "8kB"}, {"1048576", "kB", "1GB"}, {"64", "MB", "64MB"},
+		{"300", "s", "5min"}, {"90", "s", "90s"}, {"200", "ms", "200ms"}, {"86400000", "ms", "1d"}, {"0", "8kB", "0"}, {"-1", "8kB", "-1"},
+		{"101", "", "101"}, {"replica", "", "replica"}, {"on", "", "on"},
+	} {
+		if got := Shown(c.value, c.base); got != c.want {
+			t.Errorf("%s of %q is shown as %q, want %q", c.value, c.base, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		a, b string
+		same bool
+	}{{"100", "100", true}, {"100", "0x64", true}, {"100", "101", false}, {"on", "true", true}, {"off", "on", false}, {"replica", "logical", false}, {"100", "on", false}} {
+		if Same(c.a, c.b) != c.same {
+			t.Errorf("%s and %s", c.a, c.b)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 )
@@ -123,12 +122,8 @@ func (e *Effective) raise(name, value string, low int64) string {
 	return strconv.FormatInt(low, 10)
 }
 
-// Raised are the settings that the floor of pg_control lifts, as configured.
-func Raised(parameters map[string]string, fixed Fixed, floor map[string]int64) map[string]string {
-	plain, lifted := Resolve(parameters, fixed, nil), Resolve(parameters, fixed, floor)
-	maps.DeleteFunc(plain.File, func(name, value string) bool { return lifted.File[name] == value })
-	return plain.File
-}
+// IsControlled reports that a setting is taken from the dynamic configuration only.
+func IsControlled(name string) bool { return isControlled(strings.ToLower(name)) }
 
 func isControlled(lower string) bool {
 	for _, c := range controlledSettings {

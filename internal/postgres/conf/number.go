@@ -133,3 +133,38 @@ func ParseBool(text string) (value, ok bool) {
 
 // ParseReal reads a plain decimal number, as the server prints limits.
 func ParseReal(text string) (float64, bool) { return parseNumber(strings.TrimSpace(text)) }
+
+// Same reports that two texts are the same value of a setting without a unit: as
+// switches, as numbers, or by letter.
+func Same(a, b string) bool {
+	if x, ok := ParseInt(a, ""); ok {
+		y, ok := ParseInt(b, "")
+		return ok && x == y
+	}
+	if x, ok := ParseBool(a); ok {
+		y, ok := ParseBool(b)
+		return ok && x == y
+	}
+	return a == b
+}
+
+// units from the largest, of memory and of time (guc.c, the tables of unitFactor).
+var units = []string{"TB", "GB", "MB", "kB", "B", "d", "h", "min", "s", "ms", "us"}
+
+// Shown is a plain number in base units as PostgreSQL shows it: in the largest unit
+// that gives a whole one, 8192 of 8kB as 64MB. Anything else stays as it is, and so
+// does what stands for no amount (0 and what is negative).
+func Shown(value, base string) string {
+	n, ok := ParseInt(value, "")
+	if !ok || base == "" || n <= 0 {
+		return value
+	}
+	for _, unit := range units {
+		if scale, ok := conversion(unit, base); ok {
+			if amount := float64(n) / scale; amount >= 1 && amount == math.Trunc(amount) {
+				return strconv.FormatFloat(amount, 'f', -1, 64) + unit
+			}
+		}
+	}
+	return value
+}
