@@ -82,8 +82,10 @@ func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
 	return h.pg.BaseBackup(ctx, fromHA(a.From), h.report(j))
 }
 
-// startPrimary starts the server and waits until it takes writes. Cancelled, it
-// leaves no server behind: the right to write may be gone.
+// startPrimary starts the server and waits until it takes writes, as long as that
+// takes: whether it is too long is for the passes to say, since it depends on whether
+// another member could lead meanwhile (B-032, B-033). Cancelled, it leaves no server
+// behind: the right to write may be gone.
 func (h *hands) startPrimary(ctx context.Context) error {
 	if err := h.keeper.awaitPermit(ctx); err != nil {
 		return fmt.Errorf("start as primary: %w", err)
@@ -93,7 +95,7 @@ func (h *hands) startPrimary(ctx context.Context) error {
 	}
 	err := h.pg.StartPrimary(ctx)
 	if err == nil {
-		err = h.pg.WaitReady(ctx)
+		err = h.pg.WaitRecovered(ctx)
 	}
 	if err == nil {
 		return nil

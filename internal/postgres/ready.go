@@ -17,15 +17,21 @@ const readyPoll = 5 * time.Millisecond
 // yet, or no more (errcodes.txt, ERRCODE_CANNOT_CONNECT_NOW).
 const codeStarting = "57P03"
 
-// WaitReady waits until the server answers: a standby once it is consistent. It
-// ends early, with the server's own last words, when the server dies. Without a
-// deadline in ctx the configured time for a start is the limit.
+// WaitReady waits as WaitRecovered does. Without a deadline in ctx the configured time
+// for a start is the limit.
 func (s *Server) WaitReady(ctx context.Context) error {
 	if _, limited := ctx.Deadline(); !limited {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, s.cfg().ctlTimeout())
 		defer cancel()
 	}
+	return s.WaitRecovered(ctx)
+}
+
+// WaitRecovered waits until the server answers: a standby once it is consistent, a
+// primary after its crash recovery, however long that takes. It ends early, with the
+// server's own last words, when the server dies.
+func (s *Server) WaitRecovered(ctx context.Context) error {
 	p := s.current()
 	if p == nil {
 		return fmt.Errorf("wait for the server: %w%s", ErrNotRunning, s.quoteServer())
