@@ -73,6 +73,9 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		a.cfg.Server.Checkpoint()
 		return nil
 	}
+	if a.doOrder(now, o, action) {
+		return nil
+	}
 	if done, err := a.doServer(ctx, action); done {
 		return err
 	}

@@ -121,9 +121,13 @@ type Agent struct {
 	mu     sync.Mutex
 	cut    context.CancelCauseFunc // ends the call of the store that is under way; nil: none is
 	end    bool                    // Stop was called
+	order  *order                  // nil: none
 	latest Report
 	carry  carry
 	news   chan struct{} // closed when latest is replaced
+
+	schedule ha.Schedule // a restart for later
+	later    ha.Order    // what becomes of it then
 }
 
 // Report is what the last pass saw and decided, for those who ask.
@@ -288,7 +292,7 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	}
 	level := slog.LevelInfo
 	switch plan.Why {
-	case ha.Overtaken, ha.PermitOver, ha.FrozenWithoutLead, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused:
+	case ha.Overtaken, ha.PermitOver, ha.FrozenWithoutLead, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused, ha.RestartFailed, ha.RestartRefused, ha.ReinitializeRefused:
 		level = slog.LevelWarn
 	case ha.NotOurCluster, ha.RunsAsStandbyAlone, ha.HalfWritten, ha.RejoinImpossible, ha.Unsupported, ha.DirectoryUnreadable:
 		level = slog.LevelError

@@ -36,6 +36,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	o.Right = a.cfg.Right.State(a.cfg.Now())
 	o.Store.Leaderless = a.memory.leaderless(now, o)
 	a.memory.notice(now, &o)
+	a.observeOrder(now, &o)
 	return o
 }
 

@@ -114,7 +114,7 @@ func (h *hands) directory() (ha.Directory, ha.Work) {
 
 // answered takes over what a running server said of itself.
 func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Server, cache *lookCache) {
-	out.Role = ha.Primary
+	out.Role, out.Version, out.Started = ha.Primary, status.Version, status.StartedAt
 	if status.InRecovery {
 		out.Role = ha.Standby
 	}

@@ -25,10 +25,10 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 		j.work, j.upstream = ha.Rewinding, a.From
 		return func(ctx context.Context) error { return h.pg.Rewind(ctx, fromHA(a.From), h.report(j)) }
 	case ha.StartPrimary:
-		j.work = ha.StartingPrimary
+		j.work, j.purpose = ha.StartingPrimary, a.For
 		return h.startPrimary
 	case ha.StartStandby:
-		j.work, j.upstream = ha.StartingStandby, a.Upstream
+		j.work, j.purpose, j.upstream = ha.StartingStandby, a.For, a.Upstream
 		return func(ctx context.Context) error { return h.startStandby(ctx, a.Upstream) }
 	case ha.Promote:
 		j.work = ha.Promoting

@@ -15,7 +15,7 @@ func Decide(o Observation) Plan {
 		// waits for a silent store, and fails, nor files to be written.
 		return plan
 	}
-	plan := upkeep(o, decide(o))
+	plan := upkeep(o, withSchedule(o, forRestart(o, decide(o))))
 	if end := o.Patience(); end > 0 && plan.LookAgain > 0 {
 		plan.LookAgain = min(plan.LookAgain, end) // without a guard this is who stops the server
 	}
@@ -25,17 +25,23 @@ func Decide(o Observation) Plan {
 // decide is the order in which things matter, once guard has made sure that
 // whatever takes writes has the right to.
 func decide(o Observation) Plan {
-	switch leadership := o.Leadership(); {
+	leadership := o.Leadership()
+	switch {
 	case o.Stopping:
 		return end(o)
 	case o.Job.Work != NoWork:
-		return busy(o)
+		return whileBusy(o, busy(o))
 	case o.barredPrimary():
 		return do(Barred, Stop{Mode: Immediate, For: ForDemotion}) // B-273
 	case !o.Store.Current:
 		return away(o)
 	case o.Store.Settings.StandbyCluster:
 		return wait(Unsupported, o.Store.Settings.LoopWait)
+	}
+	if plan, ok := ordered(o); ok {
+		return plan
+	}
+	switch {
 	case o.Server.Directory != Data || o.Server.Unfinished != NoWork:
 		return undirected(o)
 	case foreign(o):

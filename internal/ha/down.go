@@ -25,16 +25,18 @@ func downAsLeader(o Observation) Plan {
 	switch {
 	case o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver && !o.Last.Failed:
 		return do(HandingOver, Release{Optime: o.Last.Optime})
-	case s.Pause:
+	case s.Pause && !(o.restarting() && o.Server.WasPrimary):
 		return do(PausedReleasing, Release{}) // B-056
 	case o.startFailedLately():
 		return do(StartFailed, Release{}) // B-040
-	case o.Right.Barred:
+	case o.Right.Barred && !s.Pause:
 		return do(Barred, Release{}) // B-274
 	case !o.Server.WasPrimary:
 		return do(StartAlone, StartStandby{})
 	case !o.firm():
 		return wait(NoPermit, soon)
+	case o.restarting():
+		return do(Restarting, StartPrimary{})
 	case s.PrimaryStartTimeout > 0:
 		return do(CrashRestart, StartPrimary{}) // B-251
 	}
@@ -56,7 +58,7 @@ func downAlone(o Observation) Plan {
 	switch {
 	case o.Right.Releasing:
 		return wait(HandedOver, soon)
-	case o.Store.View.Leader.Name == o.Me.Name && o.crashedLeader() && o.Right.FreeIn < Idle && !o.Right.Barred && !o.Store.Settings.Pause:
+	case o.Store.View.Leader.Name == o.Me.Name && o.crashedLeader() && o.Right.FreeIn < Idle && !o.Right.Barred && (!o.Store.Settings.Pause || o.restarting()):
 		// The key has been ours all the while, and this agent is new: once it is won
 		// again the server may go on where it left off (B-256).
 		return take(o, RaceRetaken)

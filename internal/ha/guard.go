@@ -93,6 +93,8 @@ func away(o Observation) Plan {
 		return do(CrashRestart, StartPrimary{}) // the permit holds, so nobody else can lead
 	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.TTL && !o.Right.Barred && !s.Pause:
 		return wait(NoPermit, soon)
+	case o.restarting() && !o.Server.Running && !o.Server.WasPrimary && o.Server.Directory == Data && !o.startFailedLately():
+		return do(Restarting, StartStandby{Upstream: o.Server.Upstream}) // it was no different before
 	case o.demotedOffline():
 		return do(StoreAwayTooLong, StartStandby{}) // for readers (B-158)
 	default:
@@ -118,5 +120,8 @@ func (o Observation) demotedOffline() bool {
 // startFailedLately reports that the last start failed a moment ago: a server
 // that cannot start must not be started in a tight circle.
 func (o Observation) startFailedLately() bool {
-	return (o.Last.Work == StartingPrimary || o.Last.Work == StartingStandby) && o.Last.Failed && o.Last.Ago < retryPause
+	if o.restarting() && o.Last.Count <= o.Order.After {
+		return false // a person has asked since, and need not wait
+	}
+	return o.Last.started() && o.Last.Failed && o.Last.Ago < retryPause
 }

@@ -39,7 +39,8 @@ func TestPlansAreSafeWhateverIsObserved(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"Acquire", "Release", "Promote", "StartPrimary", "StartStandby", "KillServer", "Stop",
-		"BaseBackup", "Rewind", "Bootstrap", "Found", "Unfound", "MoveAside", "Quit", "Follow", "PutMember", "PutStatus", "Renew", "CancelJob"} {
+		"BaseBackup", "Rewind", "Bootstrap", "Found", "Unfound", "MoveAside", "Quit", "Follow", "PutMember", "PutStatus", "Renew", "CancelJob",
+		"TakeUp", "Answer", "OrderScheduled", "DropSchedule"} {
 		if seen[name] == 0 {
 			t.Errorf("no observation led to %s: the lots are drawn badly", name)
 		}
@@ -95,8 +96,8 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(!s.Pause || v.Failover.Candidate == o.Me.Name, "B-505: promotion while paused")
 		case StartPrimary:
 			wrong(o.Right.Leading && o.Right.Left > 0, "S1: start as primary without a permit")
-			wrong(!o.Right.Barred, "B-273: start as primary without the watchdog that is required")
-			wrong(o.Server.WasPrimary && !o.Server.Running && !s.Pause, "start as primary of what was none, runs, or is paused")
+			wrong(!o.Right.Barred || s.Pause, "B-273: start as primary without the watchdog that is required")
+			wrong(o.Server.WasPrimary && !o.Server.Running && (!s.Pause || o.restarting()), "start as primary of what was none, runs, or is paused")
 		case StartStandby:
 			wrong(!o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork, "a half-written directory is started")
 		case Acquire:
@@ -114,8 +115,9 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 		case BaseBackup:
 			wrong(o.Leadership() == Theirs && o.Log.Primary && !o.Log.Failed && o.Log.Leader == v.Leader.Name, "S4: a copy without a running leader")
 			wrong(o.Log.SystemID == v.Initialize.SystemID() && o.Log.SystemID != "", "S4: a copy of another cluster")
-			wrong(!o.Server.Running && (!s.Pause || o.comingBack()), "S4: a copy over a running or paused server")
-			wrong(o.Server.Directory == Empty || o.Server.Unfinished == Copying || o.Me.RemoveOnDiverged || o.Me.RemoveOnRewindFailure,
+			ordered := o.Order.Task == ToReinitialize
+			wrong(!o.Server.Running && (!s.Pause || o.comingBack() || ordered), "S4: a copy over a running or paused server")
+			wrong(o.Server.Directory == Empty || o.Server.Unfinished == Copying || o.Me.RemoveOnDiverged || o.Me.RemoveOnRewindFailure || ordered,
 				"S4: removal without permission")
 			source, ok := v.Member(a.From.Member)
 			wrong(ok && (source.Name == v.Leader.Name || source.ReplicationState == cluster.Streaming), "S3: a copy of what does not stream")
@@ -135,6 +137,10 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			_, asksItself := a.Others[o.Me.Name]
 			wrong(i == 0 && mine && s.Failsafe && !s.Pause && o.Store.Silent && o.Server.Role == Primary && v.Failsafe[o.Me.Name] != "" && !asksItself,
 				"B-542: a failsafe round of who has no right to one")
+		case Stop:
+			wrong(a.For != ForRestart || !o.MayWrite() || o.firm() && mine, "S1: a primary is stopped that could not be started again")
+			wrong(a.For != ForReinitialize || o.Leadership() == Theirs && o.Log.Primary && o.Log.SystemID == v.Initialize.SystemID(),
+				"S4: a server is stopped for a copy that there is no leader for")
 		case Quit:
 			wrong(i == len(plan.Do)-1, "something after the end")
 		}
@@ -249,8 +255,8 @@ func mutate(r *rand.Rand, o *Observation) {
 	}
 	name := func() string { return pick(r, "", "n1", "n2", "n3", "n9") }
 	work := func() Work { return Work(r.IntN(int(StoppingServer) + 1)) }
-	purpose := func() Purpose { return Purpose(r.IntN(int(ForRepair) + 1)) }
-	switch r.IntN(25) {
+	purpose := func() Purpose { return Purpose(r.IntN(int(ForReinitialize) + 1)) }
+	switch r.IntN(28) {
 	case 0:
 		o.Store.Current = yes()
 		o.Store.Silent = !o.Store.Current || yes()
@@ -311,5 +317,11 @@ func mutate(r *rand.Rand, o *Observation) {
 		o.Server.Frozen = yes()
 	case 24:
 		o.Server.SystemID = pick(r, systemID, systemID, otherID, "")
+	case 25, 26:
+		o.Order = Order{Task: pick(r, ToRestart, ToReinitialize), Force: yes(), FromLeader: yes(), Age: seconds(), TakenUp: yes(), Since: seconds(),
+			After: r.IntN(2), Told: yes(), Timeout: pick(r, 0, time.Second), Conditions: Conditions{Pending: r.IntN(5) == 0}}
+	case 27:
+		o.Server.Started = noon.Add(-time.Hour)
+		o.Schedule = Schedule{At: noon.Add(pick(r, 0, -time.Minute, time.Second)), Started: pick(r, noon, o.Server.Started)}
 	}
 }

@@ -15,6 +15,9 @@ func (o Observation) member() cluster.Member {
 		Guard: o.Guard(), PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
 	}
+	if !o.Schedule.At.IsZero() {
+		m.ScheduledRestart = o.Schedule.Published
+	}
 	switch o.Job.Work {
 	case Copying:
 		m.Progress = strings.TrimSpace("base backup " + o.Job.Progress)
@@ -52,6 +55,13 @@ func (o Observation) Guard() string {
 
 // State is what the server is doing, in Patroni's words.
 func (o Observation) State() cluster.State {
+	switch {
+	case o.Order.Task == ToReinitialize && o.Order.TakenUp:
+		return cluster.StateCreatingCopy
+	case o.restarting() && o.Job.Work == NoWork && !o.Server.Answering,
+		o.Job.Work == StoppingServer && o.Job.Purpose == ForRestart, o.Job.starts() && o.Job.Purpose == ForRestart:
+		return cluster.StateRestarting
+	}
 	switch o.Job.Work {
 	case Bootstrapping:
 		return cluster.StateInitializing
@@ -67,11 +77,13 @@ func (o Observation) State() cluster.State {
 		return cluster.StateStarting
 	case o.Server.Running:
 		return cluster.StateRunning
-	case (o.Last.Work == StartingPrimary || o.Last.Work == StartingStandby) && o.Last.Failed:
+	case o.Last.started() && o.Last.Failed && o.Last.Purpose == ForRestart:
+		return cluster.StateRestartFailed
+	case o.Last.started() && o.Last.Failed:
 		return cluster.StateStartFailed
 	case o.Last.Work == Bootstrapping && o.Last.Failed:
 		return cluster.StateInitdbFailed
-	case o.Memory.Crashed:
+	case o.Memory.Crashed && !o.Store.Settings.Pause: // B-030
 		return cluster.StateCrashed
 	default:
 		return cluster.StateStopped

@@ -31,7 +31,9 @@ type Observation struct {
 	Peers    Peers
 	Log      LeaderLog
 	Memory   Memory
-	Stopping bool // the agent was told to end
+	Order    Order    // what an operator asked for; Order.Task is NoTask when there is nothing
+	Schedule Schedule // a restart that is to come
+	Stopping bool     // the agent was told to end
 }
 
 // Me is what this node is by its configuration.
@@ -173,12 +175,14 @@ type Server struct {
 	Directory  Directory
 	Unfinished Work // what was cut off in the middle of this directory, NoWork if nothing
 	SystemID   string
-	Running    bool   // a postmaster is alive
-	Answering  bool   // and it answered this pass's query
-	Starting   bool   // and it answered that it does not take connections yet
-	Guard      string // by what it is stopped at the end of the right to write: freezer, signals, adopted or off
-	Frozen     bool   // the guard holds it: it runs no instruction, and is not asked
-	Role       Role   // as answered; as known last while it does not answer
+	Running    bool      // a postmaster is alive
+	Answering  bool      // and it answered this pass's query
+	Starting   bool      // and it answered that it does not take connections yet
+	Version    int       // server_version_num; 0: not known
+	Started    time.Time // as answered: since when the postmaster runs
+	Guard      string    // by what it is stopped at the end of the right to write: freezer, signals, adopted or off
+	Frozen     bool      // the guard holds it: it runs no instruction, and is not asked
+	Role       Role      // as answered; as known last while it does not answer
 
 	// End is how far the log goes. Running: flushed by a primary, the larger of
 	// received and replayed of a standby. Down: what the control file vouches
@@ -239,16 +243,18 @@ const (
 )
 
 // Purpose is why the server is being stopped, which decides what happens to the
-// leader key meanwhile.
+// leader key meanwhile. A start has one if it is the second half of a restart.
 type Purpose int
 
-// The purposes of a stop.
+// The purposes.
 const (
-	ForNothing  Purpose = iota
-	ForHandOver         // switchover: the key is released when a candidate has everything
-	ForAgentEnd         // the agent ends: likewise
-	ForDemotion         // the right to write is ending; the key is left alone
-	ForRepair           // rewind or copy follows
+	ForNothing      Purpose = iota
+	ForHandOver             // switchover: the key is released when a candidate has everything
+	ForAgentEnd             // the agent ends: likewise
+	ForDemotion             // the right to write is ending; the key is left alone
+	ForRepair               // rewind or copy follows
+	ForRestart              // an operator asked for it: a start follows, in the same role
+	ForReinitialize         // an operator asked for it: a copy follows
 )
 
 // Job is the work under way.
@@ -263,6 +269,9 @@ type Job struct {
 	// shutdown checkpoint; the postmaster may still live, draining its archive.
 	Shutdown wal.Point
 }
+
+// starts reports that the server is being started.
+func (j Job) starts() bool { return j.Work == StartingPrimary || j.Work == StartingStandby }
 
 // Finished is the outcome of the work that ended last. The zero value: none yet.
 type Finished struct {
@@ -281,6 +290,9 @@ type Finished struct {
 	// shutdown checkpoint, or of the WAL switch just before it (B-137).
 	Optime wal.LSN
 }
+
+// started reports that the work was a start, successful or not.
+func (f Finished) started() bool { return f.Work == StartingPrimary || f.Work == StartingStandby }
 
 // Peers are the answers of the other members' agents to one round of questions.
 type Peers struct {

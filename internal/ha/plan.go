@@ -152,10 +152,13 @@ type (
 	Rewind struct{ From Upstream }
 
 	// StartPrimary starts the server where it left off, on its own timeline.
-	StartPrimary struct{}
+	StartPrimary struct{ For Purpose }
 
 	// StartStandby starts the server in recovery.
-	StartStandby struct{ Upstream Upstream }
+	StartStandby struct {
+		Upstream Upstream
+		For      Purpose
+	}
 
 	// Promote ends recovery and begins a new timeline, with a number beyond Above
 	// (0: the next one).

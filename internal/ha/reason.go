@@ -59,6 +59,12 @@ const (
 	RequestRefused
 	RequestScheduled
 	ChangingUpstream
+	Restarting
+	Restarted
+	RestartFailed
+	RestartRefused
+	Reinitializing
+	ReinitializeRefused
 	Paused
 	PausedReleasing
 	Unsupported
@@ -119,6 +125,12 @@ var reasonText = map[Reason]string{
 	RequestRefused:           "the requested switchover is not possible: clearing the request",
 	RequestScheduled:         "a switchover is scheduled",
 	ChangingUpstream:         "changing the upstream",
+	Restarting:               "restarting, as was asked for",
+	Restarted:                "restarted, as was asked for",
+	RestartFailed:            "the restart that was asked for failed",
+	RestartRefused:           "the restart that was asked for is not possible, or its conditions are not met",
+	Reinitializing:           "copying anew, as was asked for",
+	ReinitializeRefused:      "the copy that was asked for cannot be made: no other member of this cluster is known to run as its leader",
 	Paused:                   "paused: hands off",
 	PausedReleasing:          "paused, and this leader is not a running primary: giving up the leader key",
 	Unsupported:              "the configuration asks for a standby cluster, which this version does not run",

@@ -64,10 +64,12 @@ func repair(o Observation) Plan {
 // comingBack reports that the server is down because it handed over, or was made
 // fit to start: also while paused it is started again (B-506).
 func (o Observation) comingBack() bool {
-	switch o.Last.Work {
-	case StoppingServer:
+	switch {
+	case o.restarting(): // B-512
+		return true
+	case o.Last.Work == StoppingServer:
 		return o.Last.Purpose == ForHandOver && !o.Last.Failed
-	case Rewinding, Copying:
+	case o.Last.Work == Rewinding, o.Last.Work == Copying:
 		return !o.Last.Failed
 	}
 	return false

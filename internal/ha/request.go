@@ -92,7 +92,7 @@ func busy(o Observation) Plan {
 		return do(Barred, KillServer{}) // B-273
 	case o.Leadership() == Nobody && o.MayWrite() && !o.Right.Barred && !s.Pause:
 		return take(o, RaceRetaken) // the lead went away under a promotion or a start
-	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > s.PrimaryStartTimeout:
+	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > o.startLimit():
 		candidates := o.candidates(false)
 		if plan, ok := askedNow(o, candidates, BusyStartTooSlow); !ok {
 			return plan

@@ -77,9 +77,9 @@ func workOf(job ha.Action) (ha.Work, ha.Purpose) {
 	case ha.Rewind:
 		return ha.Rewinding, ha.ForNothing
 	case ha.StartPrimary:
-		return ha.StartingPrimary, ha.ForNothing
+		return ha.StartingPrimary, j.For
 	case ha.StartStandby:
-		return ha.StartingStandby, ha.ForNothing
+		return ha.StartingStandby, j.For
 	case ha.Promote:
 		return ha.Promoting, ha.ForNothing
 	case ha.Stop:
