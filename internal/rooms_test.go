@@ -53,7 +53,8 @@ var rooms = map[string]room{
 	"web":        {"", "files only"},
 	"config":     {"cluster", "reading the file connects to nothing"},
 	"store":      {"dcs dcs/etcd config cluster", "opens the store that the file names, for the daemon and for ctl"},
-	"ctl":        {"api/client dcs store config cluster wal", "an operator's command needs no agent and no server"},
+	"top":        {"cluster wal", "draws what others have fetched"},
+	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
 
 	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store",
 		"joins all, and decides nothing"},
@@ -75,6 +76,8 @@ var outside = []struct {
 	{"github.com/jackc/pgx", "postgres demo ctl", "SQL is spoken by the hands; demo writes as a client, ctl query is one"},
 	{"github.com/spf13/", "ctl cmd demo", "command lines are for people"},
 	{"golang.org/x/term", "ctl cmd demo", "terminals are for people"},
+	{"charm.land/bubbletea/", "ctl", "has the terminal while the live view is on it"},
+	{"github.com/charmbracelet/x/ansi", "top", "how wide a text is on a terminal"},
 	{"go.yaml.in/yaml/", "config ctl", "patroni.yml ends in config; ctl prints and edits YAML"},
 	{"github.com/coreos/go-systemd/", "daemon", "the service manager is told by who starts and stops"},
 	{"golang.org/x/sys/", "durable fence fence/watchdog postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},

@@ -119,6 +119,9 @@ func (a *app) commands(version string) []*cobra.Command {
 		a.list(), a.topology(), a.history(), a.showConfig(), a.editConfig(), a.switchover(), a.failover(), a.restart(), a.reload(), a.reinit(),
 		a.pause(), a.resume(), a.flush(), a.remove(), a.dsn(), a.query(), a.demoteCluster(), a.promoteCluster(), a.version(version),
 	}
+	if a.Strict { // patronictl has none
+		all = append(all, a.top())
+	}
 	for _, c := range all {
 		// query has a -c and a -d of its own.
 		a.globals(c.Flags(), c.Name() != "query")

@@ -24,6 +24,8 @@ type Status struct {
 	Received     wal.LSN // standby
 	Replayed     wal.LSN // standby
 
+	ReplicationState string // of a standby: streaming, in archive recovery or empty
+
 	Tags           cluster.Tags
 	WatchdogFailed bool
 	Pause          bool
@@ -48,6 +50,7 @@ type statusJSON struct {
 	State          cluster.State `json:"state"`
 	Role           cluster.Role  `json:"role"`
 	Timeline       *uint32       `json:"timeline"`
+	Replication    string        `json:"replication_state"`
 	Xlog           *xlogJSON     `json:"xlog"`
 	Wal            *xlogJSON     `json:"wal"` // the newer name, which some send
 	Tags           cluster.Tags  `json:"tags"`
@@ -85,7 +88,7 @@ func (c *Client) Status(ctx context.Context, apiURL string) (Status, error) {
 	}
 	s := Status{
 		Role: in.Role, State: in.State, Tags: in.Tags, WatchdogFailed: in.WatchdogFailed, Pause: in.Pause, Unlocked: in.Unlocked,
-		SystemID: in.SystemID, Scope: in.Patroni.Scope, Name: in.Patroni.Name, Version: in.Patroni.Version, ServerVersion: in.ServerVersion,
+		ReplicationState: in.Replication, SystemID: in.SystemID, Scope: in.Patroni.Scope, Name: in.Patroni.Name, Version: in.Patroni.Version, ServerVersion: in.ServerVersion,
 	}
 	if in.DCSLastSeen > 0 {
 		s.DCSLastSeen = time.Unix(in.DCSLastSeen, 0)
