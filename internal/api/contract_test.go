@@ -129,7 +129,7 @@ func TestContractCluster(t *testing.T) {
 	for name, value := range keys {
 		entries[name] = cluster.Entry{Data: value, Modified: 1}
 	}
-	entries["leader"] = cluster.Entry{Data: []byte("node1"), Modified: 1}
+	entries["leader"] = cluster.Entry{Data: []byte("node1"), Modified: 1, Lease: 1}
 	n := primary()
 	n.store = cluster.Parse(1, entries)
 	if len(n.store.Faults) > 0 {

@@ -156,16 +156,17 @@ func (m Member) Equal(o Member) bool {
 	return reflect.DeepEqual(m, o) || string(m.Encode()) == string(o.Encode())
 }
 
-func parseMember(name string, e Entry, faults *[]string) Member {
-	m := Member{Name: name, Lease: e.Lease, Modified: e.Modified}
+// parseMember reads a member key. Not legible is one that no member has written.
+func parseMember(name string, e Entry, faults *[]string) (m Member, legible bool) {
+	m = Member{Name: name, Lease: e.Lease, Modified: e.Modified}
 	fields, err := object(e.Data)
 	if err != nil {
 		if text := string(e.Data); strings.HasPrefix(text, "postgres") {
 			m.ConnURL, m.APIURL = oldMember(text)
-			return m
+			return m, true
 		}
 		*faults = append(*faults, fmt.Sprintf("members/%s is not a JSON object", name))
-		return m
+		return m, false
 	}
 	m.ConnURL, m.APIURL = fields.text("conn_url"), fields.text("api_url")
 	m.State, m.Role = State(fields.text("state")), Role(fields.text("role"))
@@ -192,7 +193,11 @@ func parseMember(name string, e Entry, faults *[]string) Member {
 	if raw := fields["scheduled_restart"]; string(raw) != "null" {
 		m.ScheduledRestart = raw
 	}
-	return m
+	if m.State == "" && m.ConnURL == "" {
+		*faults = append(*faults, fmt.Sprintf("members/%s says nothing of a member", name))
+		return m, false
+	}
+	return m, true
 }
 
 // oldMember splits the plain URL that very old members wrote: the API's address

@@ -202,10 +202,11 @@ func TestGarbage(t *testing.T) {
 			return reflect.DeepEqual(v.Members[1], Member{Name: "node2", Lease: 3, Modified: 7})
 		}},
 		{"members/node2", "[]", "members/node2 is not", func(v View) bool { return len(v.Members) == 3 }},
-		{"members/node2", `{"state":5,"role":[],"timeline":-1,"tags":[],"xlog_location":"x","pending_restart_reason":5,"scheduled_restart":null,"pause":"no"}`, "",
+		{"members/node2", `{"state":5,"role":[],"timeline":-1,"tags":[],"xlog_location":"x","pending_restart_reason":5,"scheduled_restart":null,"pause":"no"}`, "members/node2 says nothing",
 			func(v View) bool {
 				return reflect.DeepEqual(v.Members[1], Member{Name: "node2", Lease: 3, Modified: 7})
 			}},
+		{"status", `{"optime":5,"x":"` + strings.Repeat("9", longestValue) + `"}`, `"status" is`, func(v View) bool { return v.Status.Optime == 0 }},
 		{"members/a/b", "{}", "", func(v View) bool { return len(v.Members) == 3 }},
 		{"members/", "{}", "", func(v View) bool { return len(v.Members) == 3 }},
 		{"unknown", "x", "", func(v View) bool { return v.Leader.Name == "node1" }},
@@ -348,6 +349,34 @@ func TestMembersAreEqualWhenTheyAreWrittenAlike(t *testing.T) {
 		alike := string(other.Encode()) == string(stored.Encode())
 		if other.Equal(stored) != alike {
 			t.Errorf("%s was changed: equal %v, written alike %v", reflect.TypeFor[Member]().Field(i).Name, other.Equal(stored), alike)
+		}
+	}
+}
+
+// TestWhatIsKnownOfAMemberOutlivesGarbage: the member lives, and writes its key again.
+func TestWhatIsKnownOfAMemberOutlivesGarbage(t *testing.T) {
+	good := Entry{Data: []byte(`{"state":"running","role":"replica","conn_url":"postgres://n1/x","api_url":"http://n1:8008/patroni","permit":true}`), Modified: 6, Lease: 3}
+	before := Parse(7, map[string]Entry{"members/n1": good})
+	for _, text := range []string{"", "nonsense", "[]", "{}", `{"x":1}`} {
+		v := ParseAfter(before, 8, map[string]Entry{"members/n1": {Data: []byte(text), Modified: 8}})
+		want := before.Members[0]
+		want.Modified, want.Lease = 8, 0
+		if !reflect.DeepEqual(v.Members, []Member{want}) || len(v.Faults) != 1 {
+			t.Errorf("%q: %+v, faults %v", text, v.Members, v.Faults)
+		}
+		if again := Parse(8, map[string]Entry{"members/n1": {Data: []byte(text), Modified: 8}}); again.Members[0].APIURL != "" {
+			t.Errorf("%q: known from nowhere: %+v", text, again.Members[0])
+		}
+	}
+}
+
+// TestALeaderKeyWithoutALeaseIsNamed: no member has put it.
+func TestALeaderKeyWithoutALeaseIsNamed(t *testing.T) {
+	member := Entry{Data: []byte(`{"state":"running","conn_url":"postgres://n1/x"}`), Modified: 6, Lease: 3}
+	for name, want := range map[string]string{"n1": "n1", "stranger": "", "\xff": ""} {
+		v := Parse(9, map[string]Entry{"leader": {Data: []byte(name), Modified: 9}, "members/n1": member})
+		if v.Leader.Name != want || len(v.Faults) != 1 || !strings.HasPrefix(v.Faults[0], "leader: ") {
+			t.Errorf("%q: leader %+v, faults %v", name, v.Leader, v.Faults)
 		}
 	}
 }

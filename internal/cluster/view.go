@@ -8,6 +8,8 @@
 package cluster
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -86,11 +88,12 @@ func Parse(revision int64, entries map[string]Entry) View {
 // what has not been written since is taken from there. Most writes are of one key.
 func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 	v := View{Revision: revision}
+	entries = withoutHuge(entries, &v.Faults)
 	if e, ok := entries["initialize"]; ok {
 		v.Initialize = Initialize{Present: true, Value: string(e.Data), Modified: e.Modified, Lease: e.Lease}
 	}
 	if e, ok := entries["leader"]; ok {
-		v.Leader = Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}
+		v.Leader = parseLeader(e, &v.Faults)
 	}
 	if e := entries["config"]; before.Config.Valid && before.Config.Modified == e.Modified {
 		v.Config = before.Config
@@ -111,21 +114,74 @@ func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 	v.Failover = parseFailover(entries["failover"])
 	v.Sync = parseSync(entries["sync"], &v.Faults)
 	v.Failsafe = parseFailsafe(entries["failsafe"], &v.Faults)
+	checkElectorate(entries["electorate"], &v.Faults)
 	for key, e := range entries {
 		name, ok := strings.CutPrefix(key, "members/")
 		if !ok || name == "" || strings.Contains(name, "/") {
 			continue
 		}
 		// One without a state may be one that could not be read: its fault is said anew.
-		if m, ok := before.Member(name); ok && m.Modified == e.Modified && m.Lease == e.Lease && m.State != "" {
-			v.Members = append(v.Members, m)
+		last, ok := before.Member(name)
+		if ok && last.Modified == e.Modified && last.Lease == e.Lease && last.State != "" {
+			v.Members = append(v.Members, last)
 			continue
 		}
-		v.Members = append(v.Members, parseMember(name, e, &v.Faults))
+		m, legible := parseMember(name, e, &v.Faults)
+		if !legible && ok && last.State != "" {
+			// The member lives and will write its key again. What is known of it holds
+			// until then, or a heartbeat would have nowhere to go.
+			last.Modified, last.Lease = m.Modified, m.Lease
+			m = last
+		}
+		v.Members = append(v.Members, m)
 	}
 	slices.SortFunc(v.Members, func(a, b Member) int { return strings.Compare(a.Name, b.Name) })
+	if _, ok := v.Member(v.Leader.Name); !ok && v.Leader.Lease == 0 {
+		v.Leader = Leader{} // not even a name
+	}
 	slices.Sort(v.Faults)
 	return v
+}
+
+// longestValue, in bytes, is more than any key of a cluster ever holds. To read more costs
+// every member a moment at each change of any key, and heartbeats would wait for it.
+const longestValue = 512 << 10
+
+// withoutHuge leaves out what stands in values that no member has written.
+func withoutHuge(entries map[string]Entry, faults *[]string) map[string]Entry {
+	cloned := false
+	for key, e := range entries {
+		if len(e.Data) <= longestValue {
+			continue
+		}
+		if !cloned {
+			entries, cloned = maps.Clone(entries), true
+		}
+		*faults = append(*faults, fmt.Sprintf("%.100q is %d bytes long and is not read", key, len(e.Data)))
+		e.Data = nil
+		entries[key] = e
+	}
+	return entries
+}
+
+// parseLeader reads the leader key. Everybody who leads puts it under a lease, so one
+// without was put by hand. It is shown if it is a member's name, and package permit lets
+// nobody lead by it.
+func parseLeader(e Entry, faults *[]string) Leader {
+	if e.Lease == 0 {
+		*faults = append(*faults, "leader: the key hangs on no lease, so no member has put it; nobody leads by it")
+	}
+	return Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}
+}
+
+// checkElectorate names what is wrong with the key that package permit reads.
+func checkElectorate(e Entry, faults *[]string) {
+	if e.Modified == 0 {
+		return
+	}
+	if f, err := object(e.Data); err != nil || f.text("leader") == "" {
+		*faults = append(*faults, "electorate does not name a leader: nobody may take over until the leader has put it again")
+	}
 }
 
 // Member finds a member by its exact name.

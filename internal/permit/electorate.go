@@ -52,7 +52,7 @@ func (e Electorate) Encode() []byte {
 // that the value is no object at all, or names no leader.
 func ParseElectorate(data []byte) (Electorate, bool) {
 	var raw map[string]json.RawMessage
-	if json.Unmarshal(data, &raw) != nil {
+	if len(data) > longestElectorate || json.Unmarshal(data, &raw) != nil {
 		return Electorate{Permit: Default}, false
 	}
 	e := Electorate{Permit: Default}
@@ -68,6 +68,9 @@ func ParseElectorate(data []byte) (Electorate, bool) {
 	}
 	return e, e.Leader != ""
 }
+
+// longestElectorate, in bytes, has room for a thousand members.
+const longestElectorate = 64 << 10
 
 // names are the members in a list that may hold anything, without the leader.
 func names(list []any, leader string) (members []string) {
@@ -104,9 +107,14 @@ type View struct {
 	At         int64  // the snapshot's revision
 	Leader     string // the leader key's value; empty: absent
 	Term       int64  // revision of the leader key's last put; 0: absent
+	Stray      int64  // revision of a leader key that nobody leads by; 0: there is none
 	Electorate Electorate
 	Revision   int64 // revision of the electorate key's last put; 0: absent
 }
+
+// illegible reports that the electorate key holds nothing that a member wrote. It is no
+// takeover, and nobody is overthrown for it, but nobody takes over under it either.
+func (v View) illegible() bool { return v.Revision > 0 && v.Electorate.Leader == "" }
 
 // Look finds the two keys in a snapshot.
 func Look(s dcs.Snapshot) View { return lookAfter(View{}, s) }
@@ -115,8 +123,14 @@ func Look(s dcs.Snapshot) View { return lookAfter(View{}, s) }
 // electorate that has not been put since is not read again.
 func lookAfter(before View, s dcs.Snapshot) View {
 	v := View{At: s.Revision}
-	if key, ok := s.Values[dcs.KeyLeader]; ok && len(key.Data) > 0 {
-		v.Leader, v.Term = string(key.Data), key.Modified
+	if key, ok := s.Values[dcs.KeyLeader]; ok {
+		// Whoever leads, Patroni too, puts the key under a lease. What has none was put
+		// by hand, by mistake: it makes nobody leader, and demotes nobody.
+		if len(key.Data) > 0 && key.Lease != 0 {
+			v.Leader, v.Term = string(key.Data), key.Modified
+		} else {
+			v.Stray = key.Modified
+		}
 	}
 	if key, ok := s.Values[Key]; ok {
 		v.Revision = key.Modified
@@ -131,7 +145,7 @@ func lookAfter(before View, s dcs.Snapshot) View {
 
 // same reports whether two views show the same of the two keys.
 func (v View) same(o View) bool {
-	return v.Leader == o.Leader && v.Term == o.Term && v.Revision == o.Revision
+	return v.Leader == o.Leader && v.Term == o.Term && v.Stray == o.Stray && v.Revision == o.Revision
 }
 
 // governed reports whether the present leader key was put by one who keeps the
@@ -142,7 +156,14 @@ func (v View) governed() bool { return v.Leader == v.Electorate.Leader && v.Term
 
 // leaderIs is the condition that the leader key is still as it was seen.
 func (v View) leaderIs() dcs.Condition {
-	return dcs.Condition{Key: dcs.KeyLeader, Absent: v.Term == 0, Modified: v.Term}
+	return noLeader(v.Stray, v.Term)
+}
+
+// noLeader is the condition that the leader key is still the stray one, or else of the
+// term, or else absent.
+func noLeader(stray, term int64) dcs.Condition {
+	at := max(stray, term)
+	return dcs.Condition{Key: dcs.KeyLeader, Absent: at == 0, Modified: at}
 }
 
 // electorateIs is the condition that the electorate key is at a revision (P5).

@@ -77,7 +77,7 @@ func TestATakeoverPutsTheOldLeaderAmongTheMembers(t *testing.T) {
 
 func TestLook(t *testing.T) {
 	v := Look(dcs.Snapshot{Revision: 9, Values: map[string]dcs.Value{
-		dcs.KeyLeader: {Data: []byte("n1"), Modified: 5},
+		dcs.KeyLeader: {Data: []byte("n1"), Modified: 5, Lease: 3},
 		Key:           {Data: []byte(`{"leader":"n1"}`), Modified: 7},
 	}})
 	if v.At != 9 || v.Leader != "n1" || v.Term != 5 || v.Revision != 7 || v.Electorate.Leader != "n1" || !v.governed() {

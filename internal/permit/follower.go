@@ -77,7 +77,7 @@ func (f *Follower) See(v View, now boottime.Instant) {
 // length is the longest permit that may be in use under the key as it was seen:
 // the key is shortened only when no longer permit is left (P9).
 func (f *Follower) length() time.Duration {
-	if f.view.Revision == 0 {
+	if f.view.Revision == 0 || f.view.illegible() {
 		return max(Default, f.longest)
 	}
 	return f.view.Electorate.Permit
@@ -136,7 +136,7 @@ func (f *Follower) Heartbeat(hb Heartbeat, here Position, now boottime.Instant) 
 // there leads any more.
 func (f *Follower) outdated(hb Heartbeat) bool {
 	v := f.view
-	past := v.Revision >= hb.Term && (v.Electorate.Leader != hb.Leader || v.Electorate.Released)
+	past := v.Revision >= hb.Term && !v.illegible() && (v.Electorate.Leader != hb.Leader || v.Electorate.Released)
 	return hb.Term < f.term && f.keeps(newestTermOnly) || past && f.keeps(pastByKey) && f.keeps(newestTermOnly)
 }
 

@@ -32,6 +32,7 @@ type Holder struct {
 	blind bool
 	at    int64 // newest snapshot
 	gone  bool  // the leader key is absent: its lease ran out
+	stray int64 // or somebody put another one by hand, at this revision; 0: nobody did
 	stale bool  // the store said No: it must be read before the next put
 
 	length  time.Duration // the permit's length as configured

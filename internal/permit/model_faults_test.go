@@ -73,7 +73,11 @@ func (s *store) applyUnder(from, lease string, txn dcs.Txn) (Answer, int64) {
 				s.leases[from] = s.w.now + int64(s.w.ttl)
 			}
 		}
-		s.values[op.Key] = dcs.Value{Data: op.Data, Modified: s.revision}
+		value := dcs.Value{Data: op.Data, Modified: s.revision}
+		if op.Leased {
+			value.Lease = 1
+		}
+		s.values[op.Key] = value
 	}
 	s.w.log("store: %d by %s: leader %s, electorate %s", s.revision, from, s.values[dcs.KeyLeader].Data, s.values[Key].Data)
 	s.watched()

@@ -14,7 +14,7 @@ func (h *Holder) See(v View) {
 		return
 	}
 	h.at, h.stale = v.At, false
-	h.gone = v.Leader == ""
+	h.gone, h.stray = v.Leader == "", v.Stray
 	switch {
 	case v.Leader != "" && v.Leader != h.me:
 		h.Overtaken()
@@ -22,6 +22,8 @@ func (h *Holder) See(v View) {
 		h.term = max(h.term, v.Term) // moved to a new lease
 	}
 	switch {
+	case v.Revision > h.revision && v.illegible():
+		h.know(Electorate{Permit: h.known.Permit, Timeline: h.known.Timeline}, v.Revision)
 	case v.Revision > h.revision:
 		switch after := v.Revision > h.term; {
 		case after && v.Electorate.Leader != h.me: // though its leader key may be gone again
@@ -93,7 +95,7 @@ func (h *Holder) write(e Electorate, ops []dcs.Op, moves bool, now boottime.Inst
 	h.sent = append(h.sent, write{id: h.awaited, sent: now, compared: h.revision, electorate: e, leads: moves})
 	leader := dcs.Condition{Key: dcs.KeyLeader, Modified: h.term}
 	if h.gone {
-		leader = dcs.Condition{Key: dcs.KeyLeader, Absent: true}
+		leader = noLeader(h.stray, 0)
 	}
 	txn := dcs.Txn{If: []dcs.Condition{leader, electorateIs(h.revision)}, Then: ops}
 	if !h.keeps(compareRevision) {

@@ -15,6 +15,11 @@ func (f *Follower) FreeAt() (boottime.Instant, bool) {
 	switch {
 	case !f.seen || v.Revision < f.beyond: // the transaction would fail
 		return 0, false
+	case v.illegible():
+		// Who must acknowledge the leader is not known, so nobody knows whether it must
+		// be this member. The leader puts the key again; if it is lost as well, a person
+		// who knows that it is puts one that says so (docs/operate.md).
+		return 0, false
 	case v.Revision == 0 && v.Leader != "", v.Electorate.Released && v.Leader != "":
 		return 0, false // a leader that keeps no electorate: Patroni
 	case f.released():

@@ -48,6 +48,7 @@ func TestCluster(t *testing.T) {
 	story(t, c, "an etcd member is killed", func(t *testing.T) { killEtcdMembers(t, c, etcd, w) })
 	story(t, c, "etcd is away for longer than the lease lasts", func(t *testing.T) { etcdAway(t, c, etcd, w) })
 	story(t, c, "the permit is made shorter and longer", func(t *testing.T) { changePermit(t, c, w) })
+	story(t, c, "somebody puts garbage under every key", func(t *testing.T) { garbageInTheStore(t, c, w) })
 	story(t, c, "a standby's node is killed and comes back", func(t *testing.T) { standbyLeaves(t, c, w) })
 	story(t, c, "the primary's node is killed", func(t *testing.T) { killNode(t, c, w) })
 	story(t, c, "ten failovers in a row", func(t *testing.T) { roundOfTen(t, c, w) })

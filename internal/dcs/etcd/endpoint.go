@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"syscall"
 	"time"
@@ -42,6 +43,9 @@ func newEndpoint(url string, conf *tls.Config, dialTimeout time.Duration) (*endp
 		Logger:          zap.NewNop(),
 		MaxUnaryRetries: 1, // we repeat ourselves, at another member
 		DialOptions: []grpc.DialOption{
+			// Etcd bounds what a request may be, not an answer, and gRPC's own bound of
+			// 4 MiB is less than a few keys that somebody has filled by mistake.
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
 			grpc.WithContextDialer(dialer(dialTimeout)),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				// gRPC's default backs off up to two minutes, and a member that

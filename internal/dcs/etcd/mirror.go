@@ -57,7 +57,7 @@ func (m *mirror) install(incarnation int, revision int64, values map[string]dcs.
 		return
 	}
 	if incarnation > m.incarnation {
-		m.own = nil // revisions of another store
+		m.own, m.shown = nil, dcs.Snapshot{} // revisions of another store
 	}
 	m.incarnation, m.base, m.revision = incarnation, values, revision
 	m.show()
@@ -126,7 +126,7 @@ func (m *mirror) show() {
 	}
 	m.own = pending
 	differs := !maps.EqualFunc(values, m.shown.Values, same)
-	m.shown = dcs.Snapshot{Revision: revision, Values: values}
+	m.shown = dcs.Snapshot{Revision: revision, Values: values}.Shared(m.shown)
 	if differs {
 		m.wake()
 	}
