@@ -16,6 +16,8 @@ require (
 	golang.org/x/term v0.47.0
 )
 
+require github.com/ncruces/go-strftime v1.1.0 // indirect
+
 require (
 	github.com/charmbracelet/colorprofile v0.4.3 // indirect
 	github.com/charmbracelet/ultraviolet v0.0.0-20261008173134-6b8d4baf91b4 // indirect

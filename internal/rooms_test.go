@@ -27,6 +27,7 @@ var rooms = map[string]room{
 	"wal":      {"", "order of positions, and nothing else"},
 	"boottime": {"", "an instant, and nothing else"},
 	"durable":  {"", "a file, and nothing else"},
+	"logs":     {"", "lines for a file or a stream; whoever logs does not know it"},
 	"cluster":  {"wal", "the shared picture: no I/O, no clocks"},
 	"ha":       {"wal cluster", "decisions are pure; purity_test.go there says more"},
 
@@ -56,7 +57,7 @@ var rooms = map[string]room{
 	"top":        {"cluster wal", "draws what others have fetched"},
 	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store",
+	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},
@@ -80,6 +81,7 @@ var outside = []struct {
 	{"github.com/charmbracelet/x/ansi", "top", "how wide a text is on a terminal"},
 	{"go.yaml.in/yaml/", "config ctl", "patroni.yml ends in config; ctl prints and edits YAML"},
 	{"github.com/coreos/go-systemd/", "daemon", "the service manager is told by who starts and stops"},
+	{"github.com/ncruces/go-strftime", "logs", "log.dateformat is strftime's"},
 	{"golang.org/x/sys/", "durable fence fence/watchdog postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},
 }
 

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"matriarch/internal/config"
+	"matriarch/internal/daemon"
 )
 
 const node = `scope: demo
@@ -71,6 +72,11 @@ func TestAgentIsRun(t *testing.T) {
 	}
 	if _, _, code, agents := call(t, nil, "patroni"); code != 0 || len(agents) != 1 || agents[0] != "" {
 		t.Errorf("patroni reads the environment alone: exit %d, agents %v", code, agents)
+	}
+	for _, program := range []string{"patroni", "matriarch"} {
+		if _, _, code, _ := call(t, fmt.Errorf("x: %w", daemon.ErrLogStuck), program, name); code != 5 {
+			t.Errorf("%s: a log that is stuck: exit %d", program, code)
+		}
 	}
 	if _, errs, code, _ := call(t, fmt.Errorf("x: %w", config.ErrEmpty), "patroni"); code != 1 || errs != "Config is empty.\n" {
 		t.Errorf("exit %d: %s", code, errs)

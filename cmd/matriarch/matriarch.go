@@ -42,7 +42,8 @@ func (p process) matriarch(args []string) int {
 	}
 	ctl.Finish(root, p.ctl(true))
 	root.SetArgs(args)
-	return ctl.Exit(root.ExecuteContext(context.Background()), p.err)
+	err := root.ExecuteContext(context.Background())
+	return agentCode(err, ctl.Exit(err, p.err))
 }
 
 // endOnSignals lets Ctrl-C end a command, and those below it.

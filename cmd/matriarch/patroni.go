@@ -68,9 +68,24 @@ func (p process) patroni(args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(p.err, "patroni: %v\n", err)
-		return 1
 	}
-	return 0
+	return agentCode(err, 1)
+}
+
+// exitLogStuck says that the agent ended in order, but could not write its log to
+// the end (compat/config.md §7.4).
+const exitLogStuck = 5
+
+// agentCode is the exit code of an agent that ended with err; other if that is
+// nothing special.
+func agentCode(err error, other int) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, daemon.ErrLogStuck):
+		return exitLogStuck
+	}
+	return other
 }
 
 func parsePatroni(args []string) (o patroniOptions, err error) {

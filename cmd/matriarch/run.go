@@ -12,7 +12,7 @@ import (
 
 // runAgent runs the agent of one node with the configuration at path, until it is
 // told to end. All faults of the configuration are told at once.
-func runAgent(ctx context.Context, path, product string) error {
+func runAgent(ctx context.Context, path, product string) (err error) {
 	environ := os.Environ()
 	local, report, err := config.Load(path, environ)
 	if err != nil {
@@ -21,11 +21,16 @@ func runAgent(ctx context.Context, path, product string) error {
 	if os.Geteuid() == 0 {
 		return errors.New("PostgreSQL does not run as root: run the agent as the user that owns the data directory, usually postgres")
 	}
-	log := daemon.NewLogger(local.Log, os.Stderr).With("member", local.Name)
+	journal, err := daemon.OpenLog(local, os.Stderr)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, journal.Close(daemon.LogCloseTimeout)) }()
+	log := journal.Logger()
 	for _, p := range report.Problems {
 		log.Warn("configuration: " + p.String())
 	}
-	err = daemon.Run(ctx, local, daemon.Options{Path: path, Environ: environ, Product: product, Log: log})
+	err = daemon.Run(ctx, local, daemon.Options{Path: path, Environ: environ, Product: product, Log: log, Journal: journal})
 	if err != nil {
 		return fmt.Errorf("agent of %s: %w", local.Name, err)
 	}

@@ -9,19 +9,19 @@ import (
 
 // Log says what is logged and where to.
 type Log struct {
-	Type           string // plain or json
-	Level          string // DEBUG INFO WARN WARNING ERROR FATAL CRITICAL
-	TracebackLevel string // ERROR or DEBUG
-	Format         []LogField
-	DateFormat     string            // strftime; empty for YYYY-mm-dd HH:MM:SS,mmm
-	StaticFields   map[string]any    // json only
-	Loggers        map[string]string // level by component
-	MaxQueueSize   int               // records
-	Dir            string            // empty for stderr
-	Mode           uint32            // 0 for 0666 less the umask
-	FileNum        int
-	FileSize       int64 // bytes
-	Deduplicate    bool
+	Type         string // plain or json
+	Level        string // DEBUG INFO WARN WARNING ERROR FATAL CRITICAL
+	Stacks       bool   // errors carry the stack of whoever logs them
+	Format       []LogField
+	DateFormat   string            // strftime; empty for YYYY-mm-dd HH:MM:SS,mmm
+	StaticFields map[string]any    // json only
+	Loggers      map[string]string // level by component
+	MaxQueueSize int               // records
+	Dir          string            // empty for stderr
+	Mode         uint32            // 0 for 0666 less the umask
+	FileNum      int
+	FileSize     int64 // bytes
+	Deduplicate  bool
 }
 
 // LogField is one field of a json line, or the whole layout of a plain one.
@@ -33,7 +33,7 @@ type LogField struct {
 func (r reader) readLog() Log {
 	level := r.text("log.level")
 	l := Log{
-		Type: r.text("log.type"), Level: level, TracebackLevel: r.text("log.traceback_level"),
+		Type: r.text("log.type"), Level: level, Stacks: r.readStacks(level),
 		DateFormat: r.text("log.dateformat"), StaticFields: r.get("log.static_fields").JSONMap(),
 		Loggers: r.values("log.loggers"), MaxQueueSize: int(r.number("log.max_queue_size")),
 		Dir: r.text("log.dir"), Mode: uint32(r.number("log.mode")),
@@ -49,12 +49,39 @@ func (r reader) readLog() Log {
 	return l
 }
 
+// readStacks reads log.traceback_level. Errors here tell their whole chain in one
+// line, so unlike Patroni we write stacks only at level DEBUG unless they are asked for.
+func (r reader) readStacks(level string) bool {
+	return level == "DEBUG" || !r.get("log.traceback_level").IsNull() && r.text("log.traceback_level") == "ERROR"
+}
+
+// logFields are those that log.format can name: Python's logging has them.
+var logFields = strings.Fields(`asctime created exc_info filename funcName levelname levelno lineno message module
+	msecs msg name pathname process processName relativeCreated taskName thread threadName`)
+
 func (r reader) readFormat() []LogField {
 	v := r.get("log.format")
+	known := func(name string) {
+		if !slices.Contains(logFields, name) {
+			r.report.warn(v.Position(), "log.format", "names a field that no line has: "+name)
+		}
+	}
+	if v.Is(KindList) && r.text("log.type") == "plain" {
+		r.warn("log.format", "is a list, which only log.type json takes; the default is used")
+		return []LogField{{Name: keyOf("log.format").Default}}
+	}
 	if !v.Is(KindList) || len(v.items) == 0 {
+		for _, field := range formatField.FindAllString(r.text("log.format"), -1) {
+			known(strings.Trim(field, "%()"))
+		}
 		return []LogField{{Name: r.text("log.format")}}
 	}
 	var fields []LogField
+	defer func() {
+		for _, f := range fields {
+			known(f.Name)
+		}
+	}()
 	for _, item := range v.items {
 		switch {
 		case item.Is(KindString):

@@ -39,6 +39,7 @@ type Options struct {
 	Environ []string // as it was at the start
 	Product string   // name and version, for the Server header
 	Log     *slog.Logger
+	Journal *Log // where Log goes, for its reload; nil: it is the caller's
 }
 
 // Daemon is one node.
@@ -359,6 +360,7 @@ func (d *Daemon) reload() {
 		d.log.Error("name, scope, namespace and data_dir cannot change while the agent runs; the configuration in force stays: restart the agent")
 		return
 	}
+	d.reloadLog(local)
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
 	if err := d.hands.reload(ctx, local, d.agent.Latest().Observation.Store.Dynamic); err != nil {

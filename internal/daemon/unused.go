@@ -35,7 +35,7 @@ func unusedLocal(c *config.Config) []string {
 	note(c.Postgresql.BeforeStop != "", "postgresql.before_stop is not run yet")
 	others := slices.ContainsFunc(c.Postgresql.CreateReplicaMethods, func(m string) bool { return m != "basebackup" })
 	note(others, "postgresql.create_replica_methods: only basebackup is used yet")
-	return out
+	return append(out, strangeLoggers(c.Log)...)
 }
 
 // unusedDynamic does the same for the dynamic configuration.
