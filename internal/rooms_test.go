@@ -53,6 +53,7 @@ var rooms = map[string]room{
 	"proxy":      {"", "it is told where the primary is"},
 	"web":        {"", "files only"},
 	"config":     {"cluster", "reading the file connects to nothing"},
+	"generate":   {"config postgres/conf", "writes a file to begin with; it asks the server that it describes"},
 	"store":      {"dcs dcs/etcd config cluster", "opens the store that the file names, for the daemon and for ctl"},
 	"top":        {"cluster wal", "draws what others have fetched"},
 	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
@@ -64,7 +65,7 @@ var rooms = map[string]room{
 }
 
 // cmd may reach for these alone: it picks a subcommand and an exit code.
-const cmdMay = "daemon ctl demo config store api/client sim"
+const cmdMay = "daemon ctl demo config generate store api/client sim"
 
 // outside says which rooms may use what is not ours, and why only they.
 var outside = []struct {
@@ -74,12 +75,12 @@ var outside = []struct {
 	{"google.golang.org/grpc", "dcs/etcd dcs/embedded", "etcd's transport"},
 	{"google.golang.org/protobuf", "dcs/etcd dcs/embedded", "etcd's transport"},
 	{"go.uber.org/zap", "dcs/etcd dcs/embedded", "etcd's log, turned into ours"},
-	{"github.com/jackc/pgx", "postgres demo ctl", "SQL is spoken by the hands; demo writes as a client, ctl query is one"},
+	{"github.com/jackc/pgx", "postgres demo ctl generate", "SQL is spoken by the hands; demo writes as a client, ctl query and generate are some"},
 	{"github.com/spf13/", "ctl cmd demo", "command lines are for people"},
 	{"golang.org/x/term", "ctl cmd demo", "terminals are for people"},
 	{"charm.land/bubbletea/", "ctl", "has the terminal while the live view is on it"},
 	{"github.com/charmbracelet/x/ansi", "top", "how wide a text is on a terminal"},
-	{"go.yaml.in/yaml/", "config ctl", "patroni.yml ends in config; ctl prints and edits YAML"},
+	{"go.yaml.in/yaml/", "config ctl generate", "patroni.yml ends in config; ctl prints and edits YAML; generate writes a patroni.yml"},
 	{"github.com/coreos/go-systemd/", "daemon", "the service manager is told by who starts and stops"},
 	{"github.com/ncruces/go-strftime", "logs", "log.dateformat is strftime's"},
 	{"golang.org/x/sys/", "durable fence fence/watchdog postgres daemon dcs/etcd dcs/embedded demo", "the kernel, at the edges"},

@@ -37,6 +37,9 @@ func (p process) matriarch(args []string) int {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddCommand(p.runCommand(), p.validateCommand(), p.demoCommand())
 	for _, c := range ctl.Commands(p.ctl(true), versionText()) {
+		if c.Name() == "config" {
+			c.AddCommand(p.generateCommand())
+		}
 		p.endOnSignals(c)
 		root.AddCommand(c)
 	}

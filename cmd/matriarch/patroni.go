@@ -12,6 +12,7 @@ import (
 	"matriarch/internal/config"
 	"matriarch/internal/ctl"
 	"matriarch/internal/daemon"
+	"matriarch/internal/generate"
 )
 
 const patroniUsage = `usage: patroni [-h] [--version] [--validate-config | --generate-sample-config | --generate-config]
@@ -28,8 +29,8 @@ options:
   --version             show program's version number and exit
   --validate-config     Run config validator and exit
   --generate-sample-config
-                        not supported: start from the example in the documentation
-  --generate-config     not supported: start from the example in the documentation
+                        Generate a sample configuration file for the installed PostgreSQL
+  --generate-config     Generate a configuration file that describes a running PostgreSQL
   --dsn DSN             Optional DSN string of the instance to be used as a source for config generation
   -i, --ignore-listen-port
                         Ignore listen ports already in use when --validate-config is used
@@ -39,7 +40,7 @@ options:
 // patroniOptions are the options of patroni's command line.
 type patroniOptions struct {
 	help, version, validate, sample, generate, ignorePort, print bool
-	path                                                         string
+	path, dsn                                                    string
 }
 
 // patroni is the program that systemd units and container images call.
@@ -56,8 +57,13 @@ func (p process) patroni(args []string) int {
 		fmt.Fprintf(p.out, "patroni %s\n", daemon.Version)
 		return 0
 	case o.sample, o.generate:
-		fmt.Fprintln(p.err, "Generating a configuration is not supported; start from the example in the documentation and check it with --validate-config")
-		return 1
+		ctx, stop := interruptible(context.Background())
+		defer stop()
+		if err := p.generate(ctx, generate.Options{Sample: o.sample, DSN: o.dsn, File: o.path}); err != nil {
+			fmt.Fprintln(p.err, err)
+			return 1
+		}
+		return 0
 	case o.validate:
 		return p.validateConfig(o)
 	}
@@ -98,7 +104,7 @@ func parsePatroni(args []string) (o patroniOptions, err error) {
 	f.BoolVar(&o.generate, "generate-config", false, "")
 	f.BoolVarP(&o.ignorePort, "ignore-listen-port", "i", false, "")
 	f.BoolVarP(&o.print, "print", "p", false, "")
-	f.String("dsn", "", "")
+	f.StringVar(&o.dsn, "dsn", "", "")
 	err = f.Parse(args)
 	var missing *pflag.NotExistError
 	var valueless *pflag.ValueRequiredError

@@ -107,6 +107,18 @@ func CommandLineSettings() []string {
 	return names
 }
 
+// ControlledDefaults are the settings that must agree on all nodes and may be given,
+// with their defaults, as a server of that server_version_num takes them.
+func ControlledDefaults(version int) map[string]string {
+	p := Postgresql{Parameters: map[string]string{}}
+	for _, c := range controlledSettings {
+		if c.check != nil && !strings.HasPrefix(c.name, "wal_keep") {
+			p.Parameters[c.name] = c.def
+		}
+	}
+	return p.ParametersFor(version)
+}
+
 // versionKeepSize is the server_version_num from which wal_keep_size replaces
 // wal_keep_segments.
 const versionKeepSize = 130000

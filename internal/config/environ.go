@@ -35,6 +35,11 @@ func (e *environment) get(name string) string {
 	return e.values[name]
 }
 
+// FromEnvironment is what the variables PATRONI_* say, as a tree. It holds passwords.
+func FromEnvironment(environ []string) map[string]any {
+	return newEnvironment(environ).tree(&Report{}).JSONMap()
+}
+
 // ConsumedVariables names those variables of the environment that the configuration
 // reads. Patroni removes them from the environment that scripts get, the rest stays.
 func ConsumedVariables(environ []string) []string {

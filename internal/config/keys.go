@@ -103,6 +103,9 @@ var Keys = sync.OnceValue(func() []Key {
 	return keys
 })
 
+// Default is the default of a key as text; empty if it has none.
+func Default(path string) string { return keyOf(path).Default }
+
 // keyNode is one level of the table as a tree, for walking beside a configuration.
 type keyNode struct {
 	key      Key
