@@ -2,10 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/permit"
 	"matriarch/internal/wal"
 )
 
@@ -88,19 +90,21 @@ func (w *World) checkUnbroken() {
 
 // passedOver says which candidate has what this one lacks, though it was there to be
 // asked ever since the lead was first seen to be open: this one must not ask for the
-// lead. It may pass a better one over after it has held back for a while, but never
-// one on a newer timeline.
+// lead. It may pass a better one over after it has held back for a while, or one that
+// is not in the electorate and cannot win, but never one on a newer timeline.
 func (w *World) passedOver(s *server, open instant, free time.Duration) string {
 	if w.stable > open || w.etcd.snapshot().View().Failover.Requested() || s.receiver.last > open {
 		return ""
 	}
+	electorate := permit.Look(w.etcd.snapshot()).Electorate.Members
 	for _, h := range w.hosts {
 		o := h.server
-		if o == s || !w.mayBeAsked(s.h, h) || o.receiver.last > open {
+		if o == s || !w.mayBeAsked(s.h, h) || o.receiver.last > open || h.agent.begun > open || o.ready > open {
 			continue
 		}
+		mayWin := len(electorate) == 0 || slices.Contains(electorate, h.name)
 		newer := o.disk.history.Timeline > s.disk.history.Timeline
-		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && free < holdBack
+		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && free < holdBack && mayWin
 		if newer || ahead {
 			return fmt.Sprintf("%s at %v was there to be asked", h.name, o.disk.point())
 		}

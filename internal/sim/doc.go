@@ -25,8 +25,11 @@
 //     recovery, rewind, base backup, streaming with lag, fast shutdown, promotion. A
 //     client commits every 80 ms through every server that would take it.
 //
-// What it does not cover: a guard and its agent that are both stopped (SIGSTOP) while
-// their server runs on, which nothing but a watchdog device ends; members of Patroni's
+// What it does not cover: a guard and its agent that are both stopped while their
+// server runs on, which nothing but a watchdog device ends, be it by SIGSTOP or, for a
+// moment after it wakes, on a machine that was suspended while its guard was stopped
+// (dense seed 100031: two primaries for the milliseconds in which the agent noticed);
+// members of Patroni's
 // in the scope; cascading standbys; synchronous replication is only prepared
 // (Settings.Sync), since the decisions do not keep the sync key yet.
 //

@@ -33,6 +33,7 @@ type agentProcess struct {
 	turn    int  // counts the waits; what belongs to an earlier one is void
 	why     ha.Reason
 
+	begun               instant // this life
 	failures, immediate int
 	ended               bool // by itself: its supervisor starts it again
 	stopping            bool // it was told to end
@@ -47,6 +48,7 @@ func (p *agentProcess) begin() {
 		return
 	}
 	p.start()
+	p.begun = p.w.now
 	p.h.stopIfSuspended(&p.process)
 	p.ended, p.stopping = false, false
 	p.failures, p.immediate = 0, 0

@@ -35,8 +35,9 @@ type server struct {
 	disk disk
 
 	phase    phase
-	primary  bool // out of recovery
-	frozen   bool // by the guard
+	ready    instant // since when it answers
+	primary  bool    // out of recovery
+	frozen   bool    // by the guard
 	replayed wal.LSN
 	receiver receiver
 	pending  []commit // that wait for a standby
@@ -65,7 +66,7 @@ func (s *server) launch(primary bool, takes time.Duration) {
 	life := s.life
 	s.w.after(takes, func() {
 		s.do(life, func() {
-			s.phase, s.primary = ready, primary
+			s.phase, s.primary, s.ready = ready, primary, s.w.now
 			s.w.tell("%s: PostgreSQL is ready, primary %v, %v", s.h.name, primary, s.disk.point())
 			s.roleChanged()
 			s.changed()
