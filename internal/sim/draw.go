@@ -44,3 +44,18 @@ func Dense(seed uint64, m Mutant) Settings {
 	}
 	return s
 }
+
+// Timed are the settings of a seed under dense faults that wait for their moment, with
+// short permits and many reigns. etcd is on machines of its own, so that a leader can
+// be cut off from it alone.
+func Timed(seed uint64, m Mutant) Settings {
+	s := Dense(seed, m)
+	lot := rand.New(rand.NewPCG(seed, 1<<33))
+	s.Timed, s.External, s.Hosts = true, true, []int{2, 3, 3, 3, 3, 4}[lot.IntN(6)]
+	s.Permit = []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, time.Second}[lot.IntN(3)]
+	s.TTL, s.LoopWait, s.Retry = 20, 1, 3
+	if s.NoFail != "" && (s.Hosts < 4 || s.NoFail > "n3") {
+		s.NoFail = ""
+	}
+	return s
+}

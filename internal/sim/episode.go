@@ -127,6 +127,9 @@ func (w *World) episode() {
 	between, after := 8*time.Second, 12*time.Second
 	if w.set.Dense {
 		between, after = 2*w.permit, 4*w.permit
+		if w.set.Timed { // a scene takes its time
+			between, after = 2*w.length(), 8*w.length()+time.Second
+		}
 	}
 	calm := w.settled() && w.stableFor() > calmFor && w.now.sub(w.disturbed) > calmFor
 	for range n {

@@ -53,12 +53,16 @@ var faultTable = []fault{
 
 // drawFault lets one happen, for a while by lot.
 func (w *World) drawFault() fault {
+	table := faultTable
+	if w.set.Timed {
+		table = timedTable
+	}
 	total := 0
-	for _, f := range faultTable {
+	for _, f := range table {
 		total += f.weight
 	}
 	at := w.lot.IntN(total)
-	for _, f := range faultTable {
+	for _, f := range table {
 		if at -= f.weight; at < 0 {
 			w.inject(f, w.whileDown())
 			return f
@@ -96,6 +100,7 @@ func (w *World) heal() {
 	for _, cure := range cures {
 		cure()
 	}
+	w.ambushes = nil
 	w.net.loss, w.net.twice, w.etcdSlow, w.busy, w.replayLag = 0, 0, 0, 0, 0
 	for _, h := range w.hosts {
 		h.lag = 0
@@ -459,17 +464,8 @@ func (w *World) requestSwitchover() func() {
 }
 
 func (w *World) changePermit() func() {
-	if !w.etcd.works() || w.systemID == "" {
-		return nil
-	}
 	lengths := []time.Duration{300 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
-	length := lengths[w.lot.IntN(len(lengths))]
-	w.tell("FAULT the permit is to be %v", length)
-	w.permit = min(w.permit, length)
-	w.longest = max(w.longest, length)
-	w.dynamic["permit"] = length.Seconds()
-	_, _ = w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyConfig, Data: cluster.EncodeJSON(w.dynamic)}}}, 0)
-	return nil
+	return w.setPermit(lengths[w.lot.IntN(len(lengths))])
 }
 
 // foreignDirectory puts another cluster's data directory in the place of a host's.

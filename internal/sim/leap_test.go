@@ -24,7 +24,7 @@ func TestALeapChangesNothing(t *testing.T) {
 	seeds := uint64(5)
 	leapt := 0
 	for seed := range seeds {
-		live := func(leaps bool) (*World, []moment) {
+		live := func(leaps bool) (*World, []told) {
 			w := NewWorld(seed, even())
 			w.leaps, w.telling = leaps, true
 			w.Simulate(0.5)
@@ -60,8 +60,8 @@ func TestALeapChangesNothing(t *testing.T) {
 // is leapt over: a pass that is woken is a tenth of a millisecond late.
 const shift = 10 * time.Millisecond
 
-// moment is one line of a story.
-type moment struct {
+// told is one line of a story.
+type told struct {
 	at   time.Duration // since the episode began
 	text string
 }
@@ -71,8 +71,8 @@ var positions = regexp.MustCompile(`[0-9]+@[0-9A-F]+/[0-9A-F]+|[0-9A-F]+/[0-9A-F
 // outcome is the story without what a longer life makes larger: times count from the
 // beginning of the episode, positions and revisions are left out, and which of an
 // agent's writes it was that had no answer.
-func outcome(lines []string) []moment {
-	var out []moment
+func outcome(lines []string) []told {
+	var out []told
 	start := 0.0
 	for _, line := range lines {
 		stamp, text, _ := strings.Cut(strings.TrimSpace(line), "s  ")
@@ -83,7 +83,7 @@ func outcome(lines []string) []moment {
 		if strings.HasPrefix(text, "----") {
 			start = at
 		}
-		out = append(out, moment{time.Duration((at - start) * float64(time.Second)), positions.ReplaceAllString(text, "#")})
+		out = append(out, told{time.Duration((at - start) * float64(time.Second)), positions.ReplaceAllString(text, "#")})
 	}
 	return out
 }

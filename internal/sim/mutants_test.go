@@ -31,7 +31,11 @@ var quickly = map[string]int{
 // hunt looks for a mutant, and says how many seeds it took.
 func hunt(m Mutant, most int) (found Result, seeds int, hours float64) {
 	for seed := uint64(1); seed <= uint64(most); seed++ {
-		w := NewWorld(seed, Dense(seed, m))
+		set := Dense(seed, m)
+		if *timedRun {
+			set = Timed(seed, m)
+		}
+		w := NewWorld(seed, set)
 		r := w.Simulate(mutantHours)
 		hours += r.Hours
 		// A rule of the permit that is left out shows as two primaries or as parted logs. A

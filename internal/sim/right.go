@@ -119,6 +119,7 @@ const readLimit = time.Second
 
 // Commit sends a transaction, and tells the answer, which is in the mirror already.
 func (r *right) Commit(t permit.Write) {
+	r.p.w.observed(t.Txn, false, r.p.w.electorate())
 	r.p.store.commit(t.Txn, r.commitLimit(), func(revision int64, err error) {
 		r.later(0, func(now boottime.Instant) {
 			r.driver.Answered(t.ID, permit.AnswerOf(err), revision, now)

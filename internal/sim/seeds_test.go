@@ -17,6 +17,7 @@ var (
 	seedCount = flag.Int("seeds", 0, "how many seeds; 0: what a test run has time for")
 	hoursEach = flag.Float64("hours", 0, "how many hours each seed's cluster lives; 0: what a test run has time for")
 	denseRun  = flag.Bool("dense", false, "faults follow on each other, without rest")
+	timedRun  = flag.Bool("timed", false, "dense faults wait for their moment in what goes on between agents and store")
 	apart     = flag.Bool("apart", true, "under dense faults no two timelines get the same number, whatever the agents ask for")
 	storyLen  = flag.Int("lines", 70, "how many lines of a story are shown")
 	tellAll   = flag.Bool("tell", false, "tell the stories of all seeds")
@@ -31,6 +32,9 @@ func TestMain(m *testing.M) {
 
 // settingsOf are those of a seed in this run.
 func settingsOf(seed uint64, dense bool) Settings {
+	if *timedRun {
+		return Timed(seed, Mutant{})
+	}
 	if dense {
 		set := Dense(seed, Mutant{})
 		set.Apart = *apart
@@ -90,7 +94,9 @@ func runSeeds(t *testing.T, dense bool, count int, hours float64) {
 		}
 		if r.Broken != "" {
 			flags := fmt.Sprintf("-seed %d -seeds 1 -hours %v", r.Seed, hours)
-			if dense {
+			if *timedRun {
+				flags += " -timed"
+			} else if dense {
 				flags += fmt.Sprintf(" -dense -apart=%v", *apart)
 			}
 			t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -count=1 -run '^TestSeeds$' -args %s", r.Seed, r.Broken, flags)

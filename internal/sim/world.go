@@ -10,6 +10,7 @@ import (
 
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/permit"
 	"matriarch/internal/wal"
 )
 
@@ -32,6 +33,7 @@ type Settings struct {
 	Rewind   bool
 	Sync     bool
 	Dense    bool // faults follow on each other, without rest
+	Timed    bool // they wait for their moment
 	Apart    bool // no two promotions give the same number to their timelines
 	Mutant   Mutant
 }
@@ -63,6 +65,7 @@ type World struct {
 
 	faults    int // that were drawn
 	cures     []func()
+	ambushes  []ambush
 	longest   time.Duration // the longest permit ever
 	leaps     bool
 	deaf      bool // a machine is heard and hears nothing
@@ -260,6 +263,10 @@ func (w *World) clients() {
 
 // written is told of every transaction that was applied.
 func (w *World) written(txn dcs.Txn, before map[string]dcs.Value) {
+	if len(w.ambushes) > 0 {
+		electorate, _ := permit.ParseElectorate(before[permit.Key].Data)
+		w.observed(txn, true, electorate)
+	}
 	for _, op := range txn.Then {
 		if !comesByItself(op.Key) && (op.Delete || !bytes.Equal(op.Data, before[op.Key].Data)) {
 			w.touched()
