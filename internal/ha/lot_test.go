@@ -106,7 +106,9 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(plan.LookAgain > 0, "nobody would look whether the lead was won")
 			unfit(o, wrong)
 		case AskPeers:
-			silent := slices.ContainsFunc(a.Members, func(m cluster.Member) bool { return m.Name == v.Leader.Name })
+			silent := slices.ContainsFunc(a.Members, func(m cluster.Member) bool {
+				return m.Name == v.Leader.Name && m.Role != cluster.RoleReplica // not promoted yet, it may be there
+			})
 			wrong(a.Within > 0 && len(a.Members) > 0, "nobody is asked, or without an end")
 			wrong(!o.Contested() || !silent, "the leader that has gone silent is asked")
 			wrong(!o.Contested() || o.Right.Free || o.Right.FreeIn <= askAhead || plan.Why == RaceQuiet, "S2: positions are asked for while the last leader may write")

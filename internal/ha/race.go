@@ -150,9 +150,11 @@ func (o Observation) opponents() []cluster.Member {
 }
 
 // silentLeader reports that a member is the leader that has gone silent. It is not
-// asked: it would only cost the time until it does not answer.
+// asked: it would only cost the time until it does not answer. One that by its own last
+// word is a standby is asked: it has fallen silent between the key and its promotion,
+// perhaps for its agent alone, and its server may hold what no other one does (S6).
 func (o Observation) silentLeader(m cluster.Member) bool {
-	return m.Name == o.Store.View.Leader.Name && o.Contested()
+	return m.Name == o.Store.View.Leader.Name && m.Role != cluster.RoleReplica && o.Contested()
 }
 
 // askAhead is how long before the end of the quiet period the others are asked, so
@@ -223,6 +225,7 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 		voter := quorum && sync.Includes(p.Name)
 		switch {
 		case p.Silent, p.Nofailover, p.WatchdogFailed: // B-127: cannot block, cannot vote
+		case p.Primary && p.Name == o.Store.View.Leader.Name: // its permit ends before the quiet period
 		case p.Primary:
 			return RacePrimaryAlive, false // B-128
 		case p.Name == stepped:
@@ -245,9 +248,10 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 	return RaceWon, true
 }
 
-// mayWin reports that a member is in the electorate, where there is one.
+// mayWin reports that a member is in the electorate, where there is one, or the leader
+// of it, who may take the lead again.
 func (o Observation) mayWin(p Peer) bool {
-	return len(o.Right.Electorate) == 0 || slices.Contains(o.Right.Electorate, p.Name)
+	return len(o.Right.Electorate) == 0 || slices.Contains(o.Right.Electorate, p.Name) || p.Name == o.Store.View.Leader.Name
 }
 
 // isAhead compares positions with their timelines where both are known.

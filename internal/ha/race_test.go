@@ -82,6 +82,14 @@ func silentLeader() Observation {
 	return o
 }
 
+// unpromoted are the members when n1 took the lead and has not said since that it was
+// promoted.
+func unpromoted(o *Observation) []cluster.Member {
+	members := append([]cluster.Member(nil), o.Store.View.Members...)
+	members[0] = member("n1", cluster.RoleReplica)
+	return members
+}
+
 // TestALeaderFallsSilent is the time before and after the end of the quiet period
 // (P2, P4 of the design).
 func TestALeaderFallsSilent(t *testing.T) {
@@ -104,6 +112,21 @@ func TestALeaderFallsSilent(t *testing.T) {
 		{"the silent leader is not asked, the others are", func(o *Observation) { o.Peers = Peers{} }, do(RaceAsking, askN3())},
 		{"nor is an answer of it from before believed", func(o *Observation) {
 			o.Peers.Answers = append([]Peer{{Name: "n1", Primary: true, End: at(3, flushed+9)}}, o.Peers.Answers...)
+		}, acquire(RaceWon)},
+		{"S6: one that was not promoted yet is asked, for its agent alone may be gone", func(o *Observation) {
+			o.Store.View.Members, o.Peers = unpromoted(o), Peers{}
+		}, do(RaceAsking, AskPeers{Members: []cluster.Member{member("n1", cluster.RoleReplica), member("n3", cluster.RoleReplica)}, Within: time.Second / 3})},
+		{"S6: and not passed over if it is ahead", func(o *Observation) {
+			o.Store.View.Members, o.Right.Electorate = unpromoted(o), []string{"n2", "n3"}
+			o.Peers.Answers = append([]Peer{{Name: "n1", End: at(4, 0x10)}}, o.Peers.Answers...)
+		}, wait(RaceOutranked, 2*soon)},
+		{"L1: it is if it is not, or gives no answer", func(o *Observation) {
+			o.Store.View.Members = unpromoted(o)
+			o.Peers.Answers = append([]Peer{{Name: "n1", Silent: true}}, o.Peers.Answers...)
+		}, acquire(RaceWon)},
+		{"L1: and if it was promoted after all, and is silent", func(o *Observation) {
+			o.Store.View.Members = unpromoted(o)
+			o.Peers.Answers = append([]Peer{{Name: "n1", Primary: true, End: at(4, 0x10)}}, o.Peers.Answers...)
 		}, acquire(RaceWon)},
 		{"L1: with nobody else nobody is asked", func(o *Observation) {
 			o.Store.View.Members, o.Peers = o.Store.View.Members[:2], Peers{}

@@ -103,6 +103,11 @@ func (s *stage) command(words []string) {
 		s.heals[strings.Join(args, " ")]()
 	case "end":
 		h.agent.terminate()
+	case "takeover": // takeover restarts: the agent of the next to take the lead, as it is applied
+		s.w.ambushes = append(s.w.ambushes, ambush{
+			fits:   func(m moment) bool { return m.takes && m.applied },
+			strike: func(m moment) { m.by.agent.kill() },
+		})
 	case "start":
 		h.agent.stopping = false
 		h.agent.begin()
