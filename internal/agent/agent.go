@@ -90,6 +90,7 @@ type Knowledge struct {
 	Permit    time.Duration // the permit's length
 	TTL       time.Duration // of the lease
 	Members   []string      // who may succeed this node; nil: not known, for the store was never seen
+	Sole      bool          // if there is nobody, nobody may succeed it: it is its own quorum
 	Mixed     bool          // there are members that go by the lease alone
 	Position  wal.Point     // how far this node's server has got
 	Promotion wal.Timeline  // the one that a promotion would begin, as far as is known; 0: the server is a primary
@@ -249,6 +250,9 @@ func knowledge(o ha.Observation) Knowledge {
 			}
 		}
 	}
+	// B-543, B-550: alone in the failsafe key it is granted, for nobody else races.
+	others, listed := cluster.FailsafeOthers(o.Store.View.Failsafe, o.Me.Name)
+	k.Sole = o.Store.Settings.Failsafe && listed && len(others) == 0
 	if unread(o.Store) {
 		k.Members = nil
 	}

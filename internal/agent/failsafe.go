@@ -47,7 +47,9 @@ func (a *Agent) FailsafeActive() bool {
 	now := a.cfg.Now()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.carry.record.Active(a.latest.Observation.Store.Settings, now)
+	r := a.latest.Observation.Right
+	stands := r.Leading && r.Left == 0 // what others have accepted does not help it
+	return !stands && a.carry.record.Active(a.latest.Observation.Store.Settings, now)
 }
 
 // forgetFailsafe ends it for a leader that has the store, or is about to be
@@ -62,6 +64,9 @@ func (a *Agent) forgetFailsafe() {
 // promise not to race for ttl, so it is refused by a node that leads, can be taking
 // writes, or may be about to: each is looked at anew, for the last pass may be over
 // for a while. The position is how far this node's log goes; 0: not known.
+//
+// A caller with a permit does not count on the promise: this node is bound by what it
+// acknowledges, and a leader that is lost has to be succeeded at once (L1).
 func (a *Agent) AcceptFailsafe(call cluster.FailsafeCall) (wal.LSN, bool) {
 	now := a.cfg.Now()
 	a.mu.Lock()
@@ -74,7 +79,7 @@ func (a *Agent) AcceptFailsafe(call cluster.FailsafeCall) (wal.LSN, bool) {
 		return 0, false
 	case o.MayWrite(), o.Right.Leading, o.Job.Work == ha.Bootstrapping, call.Name == o.Me.Name:
 		return 0, false
-	case !a.cfg.Failsafe.Abstain(now.Add(ttl)):
+	case !call.Permit && !a.cfg.Failsafe.Abstain(now.Add(ttl)):
 		return 0, false
 	}
 	a.mu.Lock()
@@ -97,14 +102,15 @@ func (a *Agent) askFailsafe(now time.Time, o ha.Observation, act ha.AskFailsafe)
 	a.carry.began, a.carry.asking = now, true
 	a.mu.Unlock()
 	a.cfg.Failsafe.Ask(act.Others, act.Call, func(answers []cluster.FailsafeAnswer) {
-		a.judgeFailsafe(now, o.Store.Settings, act.Needed, answers)
+		a.judgeFailsafe(now, o.Store.Settings, act, answers)
 		a.Wake()
 	})
 }
 
 // judgeFailsafe takes the end of a round that was begun at an instant. A promise
 // counts from there, for each member counts from when it heard, which was later.
-func (a *Agent) judgeFailsafe(began time.Time, s cluster.Settings, needed []string, answers []cluster.FailsafeAnswer) {
+func (a *Agent) judgeFailsafe(began time.Time, s cluster.Settings, ask ha.AskFailsafe, answers []cluster.FailsafeAnswer) {
+	needed := ask.Needed
 	must := map[string]string{}
 	for _, name := range needed {
 		must[name] = ""
@@ -125,8 +131,12 @@ func (a *Agent) judgeFailsafe(began time.Time, s cluster.Settings, needed []stri
 		a.carry.record.Clear() // B-548
 	}
 	a.mu.Unlock()
-	a.cfg.Failsafe.Promised(until)
+	if ask.Mixed {
+		a.cfg.Failsafe.Promised(until)
+	}
 	switch {
+	case leads && granted && !was && !ask.Mixed:
+		a.log.Warn("the store is out of reach: failsafe mode")
 	case leads && granted && !was:
 		a.log.Warn("the store is out of reach, and all members of Patroni's accept that this one goes on leading", "members", needed)
 	case leads && !granted && !said:

@@ -212,3 +212,33 @@ func TestTheEndOfARoundIsNothingToWhoLeadsNoMore(t *testing.T) {
 		t.Error("the round's end has cleared what another leader was promised")
 	}
 }
+
+func TestALeaderOfOursIsNotPromisedToBeSpared(t *testing.T) {
+	n, f := inFailsafeMode(t)
+	n.standby()
+	call := callOfN2
+	call.Permit = true
+	if _, accepted := n.AcceptFailsafe(call); !accepted || !n.FailsafeActive() || !f.until.IsZero() {
+		t.Errorf("accepted %v, active %v, promised until %v", accepted, n.FailsafeActive(), f.until)
+	}
+}
+
+func TestWithoutPatronisMembersFailsafeModeIsActiveAsLongAsThePermit(t *testing.T) {
+	n, f := inFailsafeMode(t)
+	n.put("members/n2", `{"conn_url":"postgres://x:5432/postgres","api_url":"http://x:8008/patroni","state":"running","role":"replica","permit":true}`)
+	n.settle()
+	n.store.SetFaults(memstore.Faults{Down: true})
+	_, _ = n.step()
+	if len(f.asked) != 1 || len(f.asked[0]) != 1 || !f.call.Permit {
+		t.Fatalf("asked %v with %+v", f.asked, f.call)
+	}
+	f.answered([]cluster.FailsafeAnswer{{Member: "n2"}})
+	if !n.FailsafeActive() || len(f.promised) != 0 {
+		t.Errorf("active %v, promised %v", n.FailsafeActive(), f.promised)
+	}
+	n.right.set(func() { n.right.length = 0 })
+	_, _ = n.step()
+	if n.FailsafeActive() {
+		t.Error("active without a permit")
+	}
+}

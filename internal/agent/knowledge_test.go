@@ -51,3 +51,23 @@ func TestWhoMaySucceedThisNode(t *testing.T) {
 		})
 	}
 }
+
+func TestAloneInTheFailsafeKeyANodeIsItsOwnQuorum(t *testing.T) {
+	for what, c := range map[string]struct {
+		on   bool
+		key  map[string]string
+		want bool
+	}{
+		"B-543: alone":           {true, map[string]string{"n1": "http://n1"}, true},
+		"with another":           {true, map[string]string{"n1": "http://n1", "n2": "http://n2"}, false},
+		"B-542: not in it":       {true, map[string]string{"n2": "http://n2"}, false},
+		"B-542: there is no map": {true, nil, false},
+		"B-540: the mode is off": {false, map[string]string{"n1": "http://n1"}, false},
+	} {
+		o := ha.Observation{Me: ha.Me{Name: "n1"}}
+		o.Store.Settings.Failsafe, o.Store.View.Failsafe = c.on, c.key
+		if got := knowledge(o).Sole; got != c.want {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}

@@ -103,6 +103,11 @@ type FailsafeCall struct {
 	ConnURL string
 	APIURL  string
 	Slots   map[string]wal.LSN // its replication slots, its own position among them; nil: not read
+
+	// Permit: the caller's right to write does not hang on the answer. Nobody has to
+	// promise it anything that the rules of package permit do not demand. Patroni neither
+	// says nor reads it.
+	Permit bool
 }
 
 // Encode is the body of the request.
@@ -112,7 +117,8 @@ func (c FailsafeCall) Encode() []byte {
 		ConnURL string             `json:"conn_url"`
 		APIURL  string             `json:"api_url"`
 		Slots   map[string]wal.LSN `json:"slots,omitempty"`
-	}{c.Name, c.ConnURL, c.APIURL, c.Slots})
+		Permit  bool               `json:"permit,omitempty"`
+	}{c.Name, c.ConnURL, c.APIURL, c.Slots, c.Permit})
 }
 
 // ReadFailsafeCall reads the body of a request, numbers as json.Number.
@@ -129,6 +135,7 @@ func ReadFailsafeCall(doc map[string]any) (FailsafeCall, error) {
 			return FailsafeCall{}, fmt.Errorf("read a failsafe request: %s is missing", name)
 		}
 	}
+	c.Permit, _ = doc["permit"].(bool)
 	slots, ok := doc["slots"].(map[string]any)
 	if !ok {
 		return c, nil

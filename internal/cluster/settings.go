@@ -57,6 +57,17 @@ type Settings struct {
 	Ignore    []IgnoreSlot // slots that are left alone
 }
 
+// GiveUp is how long a server whose right to write has ended stands still, for the
+// right may come back and its connections with it. Then it is started again for readers.
+// In failsafe mode that is as long as a leader of Patroni's takes for a store that does
+// not answer and a member that does not accept (B-086, B-547).
+func (s Settings) GiveUp() time.Duration {
+	if s.Failsafe {
+		return min(s.TTL, s.LoopWait+s.RetryTimeout)
+	}
+	return s.TTL
+}
+
 // IgnoreSlot matches slots that are none of ours. An empty field matches all.
 type IgnoreSlot struct{ Name, Type, Database, Plugin string }
 

@@ -174,7 +174,7 @@ func (d *Daemon) makeServer(ctx context.Context, local *config.Config, dynamic m
 	if err := pg.Check(ctx); err != nil {
 		return fmt.Errorf("check PostgreSQL: %w", err)
 	}
-	k, w := newKeeper(e.Postgresql.DataDir, e.TTL, d.log), newWarden(watchdogSettings(local, e), d.log)
+	k, w := newKeeper(e.Postgresql.DataDir, giveUp(dynamic, e), d.log), newWarden(watchdogSettings(local, e), d.log)
 	d.hands = newHands(ctx, pg, k, w, local, d.log, d.clock)
 	d.hands.effective = d.accept
 	return nil

@@ -261,7 +261,7 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 	for _, text := range unusedDynamic(dynamic) {
 		h.log.Warn("dynamic configuration: " + text)
 	}
-	h.keeper.patience(ctx, e.TTL)
+	h.keeper.patience(ctx, giveUp(dynamic, e))
 	h.warden.reload(watchdogSettings(local, e))
 	h.pg.Reconfigure(serverConfig(local, e.Postgresql))
 	h.effective(e)

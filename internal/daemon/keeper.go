@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"matriarch/internal/cluster"
+	"matriarch/internal/config"
 	"matriarch/internal/fence"
 	"matriarch/internal/postgres"
 )
@@ -270,17 +272,26 @@ func (k *keeper) kill(ctx context.Context) bool {
 	return err == nil
 }
 
-// patience tells the guard how long it keeps a frozen server: the cluster's ttl.
-func (k *keeper) patience(ctx context.Context, ttl time.Duration) {
+// giveUp is how long the guard keeps a frozen server.
+func giveUp(dynamic map[string]any, e config.Effective) time.Duration {
+	s, _, err := cluster.ReadSettings(dynamic)
+	if err != nil {
+		return e.TTL
+	}
+	return s.GiveUp()
+}
+
+// patience tells it to the guard.
+func (k *keeper) patience(ctx context.Context, giveUp time.Duration) {
 	k.mu.Lock()
-	g, same := k.guard, k.giveUp == ttl
-	k.giveUp = ttl
+	g, same := k.guard, k.giveUp == giveUp
+	k.giveUp = giveUp
 	k.mu.Unlock()
 	if g == nil || same {
 		return
 	}
-	if err := g.SetGiveUp(ctx, ttl); err != nil {
-		k.log.Error("the guard could not be told the ttl", "err", err)
+	if err := g.SetGiveUp(ctx, giveUp); err != nil {
+		k.log.Error("the guard could not be told how long it keeps a frozen server", "err", err)
 	}
 }
 

@@ -210,7 +210,7 @@ func (r *right) Know(k agent.Knowledge) {
 	r.warden.know(k.Permit)
 	r.runner.SetLength(k.Permit)
 	r.runner.SetTTL(k.TTL)
-	r.runner.Want(k.Members)
+	r.runner.Want(k.Members, k.Sole)
 	r.runner.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
 	r.runner.Promotion(uint32(k.Promotion))
 	r.mu.Lock()

@@ -81,7 +81,7 @@ func upkeep(o Observation, plan Plan) Plan {
 	}
 	var first, last []Action
 	switch {
-	case o.renewalDue() && plan.urgent() && (o.Store.LeaseID != 0 || !slices.Contains(plan.Do, Action(Acquire{}))):
+	case o.renewalDue() && o.urgent(plan) && (o.Store.LeaseID != 0 || !slices.Contains(plan.Do, Action(Acquire{}))):
 		last = append(last, Renew{})
 	case o.renewalDue():
 		first = append(first, Renew{})
@@ -125,12 +125,15 @@ func (o Observation) hurried() bool {
 		o.Store.View.Initialize.SystemID() != "" && !o.Stopping
 }
 
-// urgent reports that the plan has what clients wait for.
-func (p Plan) urgent() bool {
+// urgent reports that the plan has what clients wait for: the writers, and while the
+// store is away the readers of a server that was stopped for that.
+func (o Observation) urgent(p Plan) bool {
 	return slices.ContainsFunc(p.Do, func(a Action) bool {
 		switch a.(type) {
 		case Acquire, Release, Promote, StartPrimary:
 			return true
+		case StartStandby:
+			return !o.Store.Current
 		}
 		return false
 	})

@@ -24,7 +24,7 @@ func silentStore() Observation {
 
 func TestALeaderAsksPatronisMembersWhenTheStoreIsSilent(t *testing.T) {
 	round := AskFailsafe{
-		Others: map[string]string{"n2": "http://n2" + url, "n3": "http://n3" + url}, Needed: []string{"n3"},
+		Others: map[string]string{"n2": "http://n2" + url, "n3": "http://n3" + url}, Needed: []string{"n3"}, Mixed: true,
 		Call: cluster.FailsafeCall{Name: "n1", ConnURL: "postgres://n1:5432/postgres", APIURL: "http://n1" + url,
 			Slots: map[string]wal.LSN{"n1": flushed, "n2": flushed, "n3": flushed}},
 	}
@@ -33,6 +33,11 @@ func TestALeaderAsksPatronisMembersWhenTheStoreIsSilent(t *testing.T) {
 	departed, unread := round, round
 	departed.Needed = []string{"n2", "n3"}
 	unread.Call.Slots = nil
+	ours := round
+	ours.Needed, ours.Mixed, ours.Call.Permit = nil, false, true
+	came := round
+	came.Others = map[string]string{"n2": "http://n2" + url, "n3": "http://n3" + url, "n4": "http://n4" + url}
+	came.Needed = []string{"n3", "n4"}
 	decided(t, silentStore, []decision{
 		{"B-543: all are asked, and those needed who go by the lease", nil, asks},
 		{"before a renewal that waits for the silent store", leaseOverdue, after(StoreAway, soon, round, Renew{})},
@@ -45,8 +50,11 @@ func TestALeaderAsksPatronisMembersWhenTheStoreIsSilent(t *testing.T) {
 		}, after(StoreAway, loop, departed)},
 		{"B-544: without slots while the server does not answer", both(frozen, over(time.Second)), after(StoreAway, loop, unread)},
 		{"B-540: not with the mode off", func(o *Observation) { o.Store.Settings.Failsafe = false }, nothing},
-		{"L3: nor without Patroni's members: the electorate is enough", func(o *Observation) { o.Right.Mixed = false }, nothing},
-		{"nor while paused", paused, nothing},
+		{"L3: without Patroni's members nobody has to accept", func(o *Observation) { o.Right.Mixed = false }, after(StoreAway, loop, ours)},
+		{"one of Patroni's that is not in the map that was read", func(o *Observation) {
+			o.Store.View.Members = append(o.Store.View.Members, cluster.Member{Name: "n4", APIURL: "http://n4" + url})
+		}, after(StoreAway, loop, came)},
+		{"not while paused", paused, nothing},
 		{"nor with the store at hand", func(o *Observation) { o.Store.Current, o.Store.Silent = true, false }, wait(Leading, loop)},
 		{"nor by who does not lead", func(o *Observation) { o.Right.Leading, o.Memory.Awake = false, 0 }, nothing},
 		{"nor by a server that is not a primary", func(o *Observation) { o.Server.Role, o.Right.MayPromote = Standby, false }, nothing},

@@ -91,7 +91,7 @@ func away(o Observation) Plan {
 		return wait(StoreAway, s.LoopWait)
 	case o.crashedLeader() && o.firm() && !o.Right.Barred && !s.Pause:
 		return do(CrashRestart, StartPrimary{}) // the permit holds, so nobody else can lead
-	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.TTL && !o.Right.Barred && !s.Pause:
+	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.GiveUp() && !o.Right.Barred && !s.Pause:
 		return wait(NoPermit, soon)
 	case o.restarting() && !o.Server.Running && !o.Server.WasPrimary && o.Server.Directory == Data && !o.startFailedLately():
 		return do(Restarting, StartStandby{Upstream: o.Server.Upstream}) // it was no different before
@@ -112,7 +112,7 @@ func (o Observation) crashedLeader() bool {
 // stopped by this agent, or killed by the guard after it had been frozen for ttl.
 func (o Observation) demotedOffline() bool {
 	stopped := o.Last.Work == StoppingServer && o.Last.Purpose == ForDemotion
-	given := o.Server.WasPrimary && o.Right.Left == 0 && o.Right.Over >= o.Store.Settings.TTL
+	given := o.Server.WasPrimary && o.Right.Left == 0 && o.Right.Over >= o.Store.Settings.GiveUp()
 	return (stopped || given) && !o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork &&
 		!o.Store.Settings.Pause && !o.startFailedLately()
 }

@@ -15,6 +15,7 @@ func storeAway(o *Observation) { o.Store.Current = false }
 
 func leaseOverdue(o *Observation) { o.Store.LeaseAge, o.Store.RenewTry = loop, loop }
 func paused(o *Observation)       { o.Store.Settings.Pause = true }
+func failsafeOn(o *Observation)   { o.Store.Settings.Failsafe = true }
 func working(w Work, p Purpose) func(*Observation) {
 	return func(o *Observation) { o.Job = Job{Work: w, Purpose: p} }
 }
@@ -178,6 +179,11 @@ func TestTheStoreIsAway(t *testing.T) {
 		{"B-158: a primary that was stopped for it comes back for readers", both(storeAway, down, restarted,
 			finished(StoppingServer, ForDemotion, false, 0)), do(StoreAwayTooLong, StartStandby{})},
 		{"B-158: one that the guard killed after ttl as well", both(storeAway, down, over(30*time.Second)), do(StoreAwayTooLong, StartStandby{})},
+		{"B-158: it does not wait for the silent store", both(storeAway, down, over(30*time.Second), leaseOverdue),
+			do(StoreAwayTooLong, StartStandby{}, Renew{})},
+		{"B-547: in failsafe mode after a pass and what the store had to answer in", both(storeAway, down, over(20*time.Second), failsafeOn),
+			do(StoreAwayTooLong, StartStandby{})},
+		{"B-547: not before", both(storeAway, down, over(19*time.Second), failsafeOn), wait(NoPermit, soon)},
 		{"B-158: not before", both(storeAway, down, over(29*time.Second)), wait(NoPermit, soon)},
 		{"B-158: nor one that leads no more", both(storeAway, down, over(29*time.Second), func(o *Observation) { o.Right.Leading = false }),
 			wait(StoreAway, loop)},

@@ -83,10 +83,12 @@ type (
 
 	// AskFailsafe asks all the others, API URL by name, to accept that this member
 	// stays leader without the store. It does not wait: a later pass sees the end of
-	// the round, which is a success if all of Needed have accepted.
+	// the round, which is a success if all of Needed have accepted. Mixed: the right to
+	// write hangs on that.
 	AskFailsafe struct {
 		Others map[string]string
 		Needed []string
+		Mixed  bool
 		Call   cluster.FailsafeCall
 	}
 

@@ -20,6 +20,10 @@ type Electorate struct {
 	Permit   time.Duration // no permit outlasts this, counted from the key's put
 	Released bool          // the leader gave up: nobody needs to wait
 
+	// Sole: nobody may take over at all, but this leader itself; there are no members
+	// then. It is its own quorum, as one that is alone in Patroni's failsafe key.
+	Sole bool
+
 	// Timeline is the highest number that a leader has claimed for the timeline of its
 	// promotion; 0: none was. Two that were given the same one could not be told apart
 	// afterwards (S3), and a leader can be lost between its promotion and the first word
@@ -33,6 +37,7 @@ type electorateJSON struct {
 	Members  []string `json:"members"`
 	PermitMS int64    `json:"permit_ms"` // milliseconds
 	Released bool     `json:"released,omitempty"`
+	Sole     bool     `json:"sole,omitempty"`
 	Timeline uint32   `json:"timeline,omitempty"`
 }
 
@@ -43,6 +48,7 @@ func (e Electorate) Encode() []byte {
 		Members:  append([]string{}, e.Members...), // never null
 		PermitMS: e.Permit.Milliseconds(),
 		Released: e.Released,
+		Sole:     e.Sole,
 		Timeline: e.Timeline,
 	})
 }
@@ -63,6 +69,8 @@ func ParseElectorate(data []byte) (Electorate, bool) {
 	if json.Unmarshal(raw["members"], &members) == nil {
 		e.Members = names(members, e.Leader)
 	}
+	_ = json.Unmarshal(raw["sole"], &e.Sole)
+	e.Sole = e.Sole && len(e.Members) == 0
 	if json.Unmarshal(raw["permit_ms"], &ms) == nil && ms >= 1 {
 		e.Permit = time.Duration(min(ms, float64(longestPermit.Milliseconds()))) * time.Millisecond
 	}
@@ -85,9 +93,12 @@ func names(list []any, leader string) (members []string) {
 
 // Equal reports whether two electorates would be written alike.
 func (e Electorate) Equal(o Electorate) bool {
-	return e.Leader == o.Leader && e.Released == o.Released && e.Timeline == o.Timeline && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
+	return e.Leader == o.Leader && e.Released == o.Released && e.Sole == o.Sole && e.Timeline == o.Timeline && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
 		slices.Equal(e.Members, o.Members)
 }
+
+// anyone reports that whoever wants may take over (P6).
+func (e Electorate) anyone() bool { return len(e.Members) == 0 && !e.Sole }
 
 // after is the electorate that a takeover puts: the old members and the old
 // leader, less the new one.

@@ -91,11 +91,11 @@ func (d *Driver) Position(p Position) { d.here = p }
 // Promotion says which timeline a takeover would begin, see Node.
 func (d *Driver) Promotion(timeline uint32) { d.node.Promotion(timeline) }
 
-// Want says who should be in the electorate while this node leads; nil: that is not
-// known, and what was said before holds.
-func (d *Driver) Want(members []string) {
+// Want says who should be in the electorate while this node leads, see Node; nil: that
+// is not known, and what was said before holds.
+func (d *Driver) Want(members []string, sole bool) {
 	if members != nil {
-		d.node.Want(members)
+		d.node.Want(members, sole)
 	}
 }
 

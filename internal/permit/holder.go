@@ -44,6 +44,7 @@ type Holder struct {
 	overtaken bool // by another leader: there is nothing left to release
 
 	wanted []string // who should be in the electorate
+	sole   bool     // and with nobody in it nobody may take over
 	peers  map[string]*peer
 	beats  []beat // sent of late, in order of sequence
 	last   int64  // sequence
@@ -157,11 +158,22 @@ func (h *Holder) demanded() []string {
 // alone reports whether anyone may race, so that the permit hangs on the store
 // alone (P6).
 func (h *Holder) alone() bool {
-	empty := len(h.known.Members) == 0
+	anyone := h.known.anyone()
 	for p := range h.puts() {
-		empty = empty || len(p.electorate.Members) == 0
+		anyone = anyone || p.electorate.anyone()
 	}
-	return h.keeps(aloneByStore) && empty || h.keeps(adoptWhole) && h.blind
+	return h.keeps(aloneByStore) && anyone || h.keeps(adoptWhole) && h.blind
+}
+
+// isSole reports that nobody may race but this leader, now and after every put that
+// may still be applied. Only the leader that the key names may put the next one (P5),
+// so nobody has to acknowledge, and the permit needs neither peers nor store.
+func (h *Holder) isSole() bool {
+	sole := h.known.Sole && h.known.Leader == h.me && !h.blind
+	for p := range h.puts() {
+		sole = sole && (p.electorate.Sole || !h.keeps(soleToTheEnd))
+	}
+	return sole
 }
 
 // Beat is the heartbeat to send now, and to whom: those whose acknowledgement is
@@ -170,6 +182,9 @@ func (h *Holder) Beat(here Position, now boottime.Instant) (Heartbeat, []string)
 	h.last++
 	h.beats = slices.DeleteFunc(h.beats, func(b beat) bool { return b.sent.Add(2*b.length) < now })
 	h.beats = append(h.beats, beat{sequence: h.last, term: h.term, sent: now, length: h.length})
+	if h.isSole() {
+		h.extend(now, h.length, now)
+	}
 	to := slices.Concat(h.demanded(), h.wanted)
 	slices.Sort(to)
 	return Heartbeat{Leader: h.me, Term: h.term, Sequence: h.last, Permit: h.length,

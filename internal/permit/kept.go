@@ -69,7 +69,7 @@ func (n *Node) Adopt(kept Kept, permit boottime.Instant, now boottime.Instant) {
 	}
 	n.settle(now)
 	if n.holder != nil {
-		n.Want(wantedAtFirst(n.wanted, h))
+		n.Want(wantedAtFirst(n.wanted, h), n.sole || n.wanted == nil && h.isSole())
 	}
 }
 

@@ -72,6 +72,31 @@ func TestS1AndProgressInRunsByLot(t *testing.T) {
 	}
 }
 
+// TestS1WithSoleLeaders: at times a leader lets nobody succeed it, and then needs
+// neither a member nor the store.
+func TestS1WithSoleLeaders(t *testing.T) {
+	n, alone := seeds(t, 400), 0
+	s := designed
+	s.lone = true
+	for seed := range uint64(n) {
+		w := newWorld(seed, s)
+		w.run(w.now + int64(s.faults))
+		if w.violation != "" {
+			tell(t, seed, s, 80)
+			t.Fatalf("seed %d: S1: %s", seed, w.violation)
+		}
+		if _, err := progress(w); err != nil {
+			tell(t, seed, s, 60)
+			t.Fatalf("seed %d: %v (permit %v, longest %v)", seed, err, w.length, w.longer)
+		}
+		alone += w.alone
+	}
+	t.Logf("%d runs: %d extensions by a leader's own word", n, alone)
+	if alone < 10*n {
+		t.Error("too little happened: the lots are drawn badly")
+	}
+}
+
 // progress ends the faults: within the longest permit + margin, and a little for
 // the messages, somebody may write and goes on to. It returns when that was.
 func progress(w *world) (time.Duration, error) {

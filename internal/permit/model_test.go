@@ -26,6 +26,7 @@ type setting struct {
 
 	driven  bool // the hosts are Drivers
 	patroni bool // and some are Patroni's at times
+	lone    bool // leaders want to be the sole quorum at times
 }
 
 type event struct {
@@ -92,7 +93,7 @@ type world struct {
 
 	drivers *drivers // nil: the hosts are Nodes, driven by lot
 
-	takeovers, releases, adoptions, moves, promotions, changes, patronis, carried int
+	takeovers, releases, adoptions, moves, promotions, changes, patronis, carried, alone int
 
 	violation string
 	story     []string
@@ -298,8 +299,12 @@ func (w *world) want(h *host) {
 			wanted = append(wanted, o.name)
 		}
 	}
+	sole := w.lone && !w.calm && w.rnd.IntN(2) == 0
+	if sole && w.rnd.IntN(4) > 0 {
+		wanted = nil
+	}
 	if h.node != nil {
-		h.node.Want(wanted)
+		h.node.Want(wanted, sole)
 	}
 }
 
@@ -376,6 +381,9 @@ func (w *world) settle(h *host) {
 		w.log("%s is promoted in term %d", h.name, term)
 	}
 	if h.deadline != before || h.promoted != was {
+		if h.node.holder.isSole() && h.promoted {
+			w.alone++
+		}
 		w.check()
 	}
 }

@@ -11,24 +11,27 @@ var mutants = []struct {
 	name   string
 	omit   rule
 	within int
+	lone   bool
 }{
-	{"P1: the permit counts from the answer", countFromSend, 20},
-	{"P2: a restarted agent does not wait", startIsQuiet, 20},
-	{"P2: an acknowledgement does not begin the wait anew", ackIsQuiet | promiseHolds, 20},
-	{"P2: a change of the key does not begin the wait anew", changeIsQuiet, 20},
-	{"P3: transactions without an answer are forgotten", mayStillApply | promiseHolds, 600},
-	{"P4: a candidate acknowledges while its takeover may be applied", noAckWhileTaking | promiseHolds, 600},
-	{"P5: puts do not compare the revision", compareRevision, 20},
-	{"P5: a member is added to the key before it has to acknowledge", demandThenPut, 1500},
-	{"P5: a member need not acknowledge while it is being removed", putThenRelease, 100},
-	{"P6: whoever is not in the electorate races too", onlyElectorate, 20},
-	{"P6: peers count though anyone may race", aloneByStore, 200},
-	{"P7: old terms are acknowledged", newestTermOnly, 100},
-	{"P8: a new leader demands nothing of who never answered", demandWhole, 100},
-	{"P9: a longer permit is used before all have acknowledged it", longerWhenAcked | longerWhenPut, 200},
-	{"P9: a longer permit is used before the key says so", longerWhenPut, 10000},
-	{"P9: the key is shortened while a longer permit runs", shorterAfterEnd, 5000},
-	{"P9: a candidate forgets the longer wait", waitLongest | promiseHolds, 200},
+	{"P1: the permit counts from the answer", countFromSend, 20, false},
+	{"P2: a restarted agent does not wait", startIsQuiet, 20, false},
+	{"P2: an acknowledgement does not begin the wait anew", ackIsQuiet | promiseHolds, 20, false},
+	{"P2: a change of the key does not begin the wait anew", changeIsQuiet, 20, false},
+	{"P3: transactions without an answer are forgotten", mayStillApply | promiseHolds, 600, false},
+	{"P4: a candidate acknowledges while its takeover may be applied", noAckWhileTaking | promiseHolds, 600, false},
+	{"P5: puts do not compare the revision", compareRevision, 20, false},
+	{"P5: a member is added to the key before it has to acknowledge", demandThenPut, 1500, false},
+	{"P5: a member need not acknowledge while it is being removed", putThenRelease, 100, false},
+	{"P6: whoever is not in the electorate races too", onlyElectorate, 20, false},
+	{"P6: peers count though anyone may race", aloneByStore, 200, false},
+	{"P7: old terms are acknowledged", newestTermOnly, 100, false},
+	{"P8: a new leader demands nothing of who never answered", demandWhole, 100, false},
+	{"P9: a longer permit is used before all have acknowledged it", longerWhenAcked | longerWhenPut, 200, false},
+	{"P9: a longer permit is used before the key says so", longerWhenPut, 10000, false},
+	{"P9: the key is shortened while a longer permit runs", shorterAfterEnd, 5000, false},
+	{"P9: a candidate forgets the longer wait", waitLongest | promiseHolds, 200, false},
+	{"P6: others race though the leader is the sole quorum", onlyElectorate, 20, true},
+	{"P6: a put that lets others race does not end the sole right", soleToTheEnd, 200, true},
 }
 
 // usual is how many runs a mutant may take when nobody asks for more.
@@ -42,7 +45,7 @@ func TestTheModelNoticesEachRuleThatIsLeftOut(t *testing.T) {
 			}
 			t.Parallel()
 			s := designed
-			s.omit = m.omit
+			s.omit, s.lone = m.omit, m.lone
 			for seed := range uint64(m.within) {
 				w := newWorld(seed, s)
 				w.run(w.now + int64(s.faults))

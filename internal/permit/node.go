@@ -21,6 +21,7 @@ type Node struct {
 	me     string
 	length time.Duration
 	wanted []string // nil: not said yet
+	sole   bool
 
 	promotion uint32 // the number of the timeline that a takeover would begin; 0: none
 
@@ -85,7 +86,7 @@ func (n *Node) lead(w won, now boottime.Instant) {
 	n.leaving = nil
 	n.holder = newHolder(n.me, w, n.length, n.follower.Promised(), now, n.ids, n.omitted)
 	if n.wanted != nil {
-		n.holder.Want(n.wanted)
+		n.holder.Want(n.wanted, n.sole)
 	}
 }
 
@@ -240,11 +241,13 @@ func (n *Node) Leading() (term int64, ok bool) {
 func (n *Node) Term() (term int64, leader string) { return n.follower.term, n.follower.leader }
 
 // Want says who should be in the electorate: every member that could take over.
-// One that does not answer is left out until it does.
-func (n *Node) Want(members []string) {
+// One that does not answer is left out until it does. sole: when that leaves nobody,
+// nobody may take over, and this leader goes on without the store.
+func (n *Node) Want(members []string, sole bool) {
+	n.sole = sole
 	n.wanted = slices.DeleteFunc(slices.Clone(members), func(m string) bool { return m == n.me })
 	if n.holder != nil {
-		n.holder.Want(n.wanted)
+		n.holder.Want(n.wanted, n.sole)
 	}
 }
 

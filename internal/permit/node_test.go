@@ -71,12 +71,12 @@ func TestASilentMemberIsCarriedByTheStoreThenLeftOutThenTakenBack(t *testing.T) 
 func TestAloneThePermitHangsOnTheStore(t *testing.T) {
 	s := newStory(t, 0)
 	s.begin("B")
-	s.host("A").node.Want(nil)
+	s.host("A").node.Want(nil, false)
 	s.lasts(5*time.Second, true)
 	if len(members(s)) > 0 {
 		t.Fatalf("members %v", members(s))
 	}
-	s.host("A").node.Want([]string{"B"})
+	s.host("A").node.Want([]string{"B"}, false)
 	s.lasts(500*time.Millisecond, true, "B")
 	if puts := s.lasts(5*time.Second, true, "B"); puts > 0 {
 		t.Errorf("with a member again: %d puts", puts)

@@ -26,6 +26,7 @@ const (
 	shorterAfterEnd                   // P9, mended: the key is shortened last
 	waitLongest                       // P9: a candidate's wait
 	adoptWhole                        // P5, mended: a restarted agent knows the old one's puts
+	soleToTheEnd                      // P6, mended: a put that lets others race ends the sole right before it is applied
 	governedOnly                      // a leader key that was put without the electorate is not succeeded
 )
 

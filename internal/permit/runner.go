@@ -212,9 +212,9 @@ func (r *Runner) Release(also []dcs.Op) (ok bool) {
 	return ok
 }
 
-// Want says who should be in the electorate.
-func (r *Runner) Want(members []string) {
-	r.step(func(d *Driver, _ boottime.Instant) { d.Want(members) })
+// Want says who should be in the electorate, see Node.
+func (r *Runner) Want(members []string, sole bool) {
+	r.step(func(d *Driver, _ boottime.Instant) { d.Want(members, sole) })
 }
 
 // Position is what heartbeats and acknowledgements say of this server.

@@ -55,7 +55,7 @@ func TestARestartGoesOnWithoutTheStore(t *testing.T) {
 	now = now.Add(200 * time.Millisecond)
 	next, post := life(&mirrorOf{}, guard)
 	next.Adopt(*kept, now.Add(300*time.Millisecond))
-	next.Want(nil) // a pass that has never seen the store knows of nobody
+	next.Want(nil, false) // a pass that has never seen the store knows of nobody
 	hb, ok := post.sent["n2 http://n2"]
 	if !ok {
 		t.Fatalf("no heartbeat goes out: %+v", post.sent)

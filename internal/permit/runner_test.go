@@ -150,7 +150,7 @@ func (c *runners) travels(from, to *running) bool {
 func (c *runners) decide(m *running, names []string) {
 	renew := time.NewTicker(5 * time.Second)
 	defer renew.Stop()
-	m.Want(names)
+	m.Want(names, false)
 	for first := true; ; first = false {
 		if _, fresh, err := m.store.Renew(c.ctx, 30*time.Second); err == nil && (first || fresh) {
 			key := dcs.Op{Key: dcs.KeyMembers + m.name, Data: []byte(`{"permit":true,"api_url":"http://` + m.name + `"}`), Leased: true}
@@ -387,7 +387,7 @@ func TestARunnerIsCalledFromEverywhereAtOnce(t *testing.T) {
 	led := make(chan struct{})
 	var once sync.Once
 	calls := []func(){
-		r.See, r.Stand, r.Passed, func() { r.Want([]string{"n1", "n2"}) },
+		r.See, r.Stand, r.Passed, func() { r.Want([]string{"n1", "n2"}, false) },
 		func() { r.Heartbeat(Heartbeat{Leader: "n2", Permit: Shortest}) },
 		func() { r.Acked(Ack{Member: "n2", Accepted: true}) },
 		func() { r.Lost("n2"); r.Position(Position{Timeline: 1}) },

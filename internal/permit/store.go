@@ -132,7 +132,9 @@ func (h *Holder) next(now boottime.Instant) Electorate {
 			e.Members = append(e.Members, m)
 		}
 	}
-	if len(e.Members) == 0 {
+	switch e.Sole = h.sole && len(e.Members) == 0; {
+	case e.Sole:
+	case len(e.Members) == 0:
 		// All are silent: the permit hangs on the store with them as without them. But
 		// without them it would go on to when they are back and the store is not (P6, L3).
 		e.Members = intersection(h.known.Members, h.wanted)
@@ -168,8 +170,9 @@ func (h *Holder) answers(member string, now boottime.Instant) bool {
 	return p != nil && p.sent > 0 && now < p.sent.Add(h.length/2)
 }
 
-// Want says who should be in the electorate. Whoever does not answer is left out.
-func (h *Holder) Want(members []string) { h.wanted = slices.Clone(members) }
+// Want says who should be in the electorate. Whoever does not answer is left out. sole:
+// when that leaves nobody, nobody may take over.
+func (h *Holder) Want(members []string, sole bool) { h.wanted, h.sole = slices.Clone(members), sole }
 
 // SetLength changes the permit's length. It goes out with the next heartbeat and
 // put, and is used as far as P9 lets it.

@@ -107,7 +107,7 @@ func (s *story) heard(leader string, to ...string) (acks []Ack) {
 func (s *story) begin(electorate ...string) {
 	s.at(1100)
 	s.takesOver("A")
-	s.host("A").node.Want(electorate)
+	s.host("A").node.Want(electorate, false)
 	s.beats("A", electorate...)
 	s.renews("A")
 	s.watch("A", "B", "C")
@@ -161,7 +161,7 @@ var stories = []struct {
 	}},
 	{"P3: a put without an answer is applied", mayStillApply, func(s *story) {
 		s.begin("B")
-		s.host("A").node.Want([]string{"B", "C"})
+		s.host("A").node.Want([]string{"B", "C"}, false)
 		s.beats("A", "B", "C")
 		w, ok := s.puts("A")
 		s.told("A", w, Unknown, 0)
@@ -187,7 +187,7 @@ var stories = []struct {
 	}},
 	{"P5: a member is added, and the answer is lost", demandThenPut, func(s *story) {
 		s.begin("B")
-		s.host("A").node.Want([]string{"B", "C"})
+		s.host("A").node.Want([]string{"B", "C"}, false)
 		s.beats("A", "B", "C")
 		w, ok := s.puts("A")
 		s.applies("A", w, ok)
@@ -195,13 +195,13 @@ var stories = []struct {
 	}},
 	{"P5: a member is removed, and the put is lost", putThenRelease, func(s *story) {
 		s.begin("B", "C")
-		s.host("A").node.Want([]string{"B"})
+		s.host("A").node.Want([]string{"B"}, false)
 		s.puts("A")
 		s.hearsOnlyB()
 	}},
 	{"P5: the leader's agent restarts while a put that adds a member is on its way", adoptWhole, func(s *story) {
 		s.begin("B")
-		s.host("A").node.Want([]string{"B", "C"})
+		s.host("A").node.Want([]string{"B", "C"}, false)
 		s.beats("A", "B", "C")
 		w, ok := s.puts("A")
 		kept, _ := s.host("A").node.Keep()
@@ -216,7 +216,7 @@ var stories = []struct {
 	}},
 	{"P6: the electorate is emptied, and the answer is lost", aloneByStore, func(s *story) {
 		s.begin("B")
-		s.host("A").node.Want(nil)
+		s.host("A").node.Want(nil, false)
 		w, ok := s.puts("A")
 		s.applies("A", w, ok)
 		s.hearsOnlyB()

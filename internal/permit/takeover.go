@@ -37,11 +37,11 @@ func (f *Follower) FreeAt() (boottime.Instant, bool) {
 }
 
 // inElectorate reports whether this member may race: the members, and with none
-// anyone (P6). The leader that the key names may too, after the same wait, when
+// anyone (P6), unless the leader is the sole quorum. The leader that the key names may too, after the same wait, when
 // it has lost its permit or its memory.
 func (f *Follower) inElectorate() bool {
 	e := f.view.Electorate
-	return len(e.Members) == 0 || e.Leader == f.me || slices.Contains(e.Members, f.me) || !f.keeps(onlyElectorate)
+	return e.anyone() || e.Leader == f.me || slices.Contains(e.Members, f.me) || !f.keeps(onlyElectorate)
 }
 
 // TakeOver is the transaction that makes this member the leader, if it may send

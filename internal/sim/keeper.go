@@ -29,7 +29,7 @@ func (k *keeper) begin(p *agentProcess) {
 	g := p.h.guard
 	if !g.alive {
 		g.begin()
-		g.giveUp = p.w.ttl()
+		g.giveUp = p.w.giveUp()
 	}
 	k.armed = g.armed
 }
@@ -98,7 +98,7 @@ func (k *keeper) hold(mayWrite bool) {
 	g := k.p.h.guard
 	if !g.alive {
 		g.begin()
-		g.giveUp = k.p.w.ttl()
+		g.giveUp = k.p.w.giveUp()
 		k.told, k.armed = 0, false
 		if k.known {
 			k.tell()

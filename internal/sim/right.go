@@ -242,10 +242,10 @@ func (r *right) State(now time.Time) ha.Right {
 func (r *right) Know(k agent.Knowledge) {
 	lost := r.known.Upstream
 	r.call(func(now boottime.Instant) {
-		if k.Permit != r.known.Permit || k.TTL != r.known.TTL || !slices.Equal(k.Members, r.known.Members) {
+		if k.Permit != r.known.Permit || k.TTL != r.known.TTL || k.Sole != r.known.Sole || !slices.Equal(k.Members, r.known.Members) {
 			r.driver.SetLength(k.Permit)
 			r.driver.SetTTL(k.TTL)
-			r.driver.Want(k.Members)
+			r.driver.Want(k.Members, k.Sole)
 		}
 		r.driver.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
 		r.driver.Promotion(uint32(k.Promotion))

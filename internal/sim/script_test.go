@@ -142,6 +142,7 @@ func (s *stage) cluster(args []string) {
 		if v, ok := strings.CutPrefix(a, "permit="); ok {
 			set.Permit, _ = time.ParseDuration(v)
 		}
+		set.Failsafe = set.Failsafe || a == "failsafe"
 		if v, ok := strings.CutPrefix(a, "nofailover="); ok {
 			set.NoFail = v
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 	"matriarch/internal/permit"
@@ -28,6 +29,7 @@ type Settings struct {
 	Drift    int64 // the fastest and the slowest clock differ by twice as much; parts per million
 	Latency  float64
 	NoFail   string // a member that must not be promoted
+	Failsafe bool   // failsafe_mode
 	Calm     bool   // no lots: messages take the usual, clocks agree
 	Instant  bool   // messages, looks and writes take no time at all
 	Rewind   bool
@@ -105,7 +107,7 @@ func NewWorld(seed uint64, set Settings) *World {
 	}
 	w.dynamic = map[string]any{
 		"ttl": set.TTL, "loop_wait": set.LoopWait, "retry_timeout": set.Retry, "maximum_lag_on_failover": int(set.Mutant.lag(set.MaxLag)),
-		"permit": set.Permit.Seconds(), "postgresql": map[string]any{"use_pg_rewind": set.Rewind},
+		"permit": set.Permit.Seconds(), "failsafe_mode": set.Failsafe, "postgresql": map[string]any{"use_pg_rewind": set.Rewind},
 	}
 	w.etcd = newEtcd(w)
 	first := 0
@@ -128,6 +130,15 @@ func NewWorld(seed uint64, set Settings) *World {
 const etcdMembers = 3
 
 func (w *World) ttl() time.Duration { return time.Duration(w.set.TTL) * time.Second }
+
+// giveUp is how long a guard keeps a frozen server.
+func (w *World) giveUp() time.Duration {
+	s, _, err := cluster.ReadSettings(w.dynamic)
+	if err != nil {
+		panic(err)
+	}
+	return s.GiveUp()
+}
 
 // Begin starts every agent. One of them creates the cluster.
 func (w *World) Begin() {
