@@ -42,6 +42,8 @@ var rooms = map[string]room{
 	"fence/watchdog": {"boottime", "a device, and when to feed it; who leads it is told"},
 	"permit":         {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
 
+	"callback": {"", "runs commands, and does not know what they are about"},
+
 	"permit/wire": {"permit", "carries heartbeats, and decides nothing"},
 
 	"postgres/conf": {"wal", "text only"},
@@ -58,7 +60,7 @@ var rooms = map[string]room{
 	"top":        {"cluster wal", "draws what others have fetched"},
 	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
+	"daemon": {"wal boottime durable cluster ha callback dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},
