@@ -59,6 +59,10 @@ type Peers interface {
 	Ask(ctx context.Context, members []cluster.Member) []ha.Peer
 }
 
+// Callbacks runs the commands by which the user has the world told of this server. It
+// waits for none of them.
+type Callbacks interface{ Call(c ha.Callback) }
+
 // Right keeps this node's right to write, at its own pace (package permit). No call
 // waits for a store or a member.
 type Right interface {
@@ -107,9 +111,10 @@ type Config struct {
 	Peers   Peers
 	Logger  *slog.Logger
 
-	Failsafe Failsafe         // nil: this node takes no part in failsafe mode
-	Now      func() time.Time // a clock that runs on in suspend and is never stepped
-	Wall     func() time.Time // the calendar, for scheduled requests; nil: Now
+	Callbacks Callbacks        // nil: nobody is told
+	Failsafe  Failsafe         // nil: this node takes no part in failsafe mode
+	Now       func() time.Time // a clock that runs on in suspend and is never stepped
+	Wall      func() time.Time // the calendar, for scheduled requests; nil: Now
 }
 
 // Agent is one node's agent.
@@ -204,6 +209,7 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 	a.memory.judge(plan.Why)
 	a.publish(o, plan, now)
 	a.tell(o, plan)
+	a.callBack(o, plan)
 	for _, action := range plan.Do {
 		if err := a.do(ctx, now, o, action); err != nil {
 			return plan, a.failed(ctx, plan, action, err)
@@ -220,6 +226,17 @@ func (a *Agent) hold(ctx context.Context, o ha.Observation) {
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause)
+}
+
+// callBack has the user's commands run that this pass calls for.
+func (a *Agent) callBack(o ha.Observation, plan ha.Plan) {
+	told, due := a.memory.told.Next(o, plan)
+	a.memory.told = told
+	for _, c := range due {
+		if a.cfg.Callbacks != nil {
+			a.cfg.Callbacks.Call(c)
+		}
+	}
 }
 
 // knowledge is what this pass knows that the right to write hangs on.

@@ -37,6 +37,8 @@ type memory struct {
 	log       ha.LeaderLog
 	logAt     time.Time
 
+	told ha.Told
+
 	settings cluster.Settings
 	dynamic  map[string]any
 	read     int64 // revision of the configuration last read

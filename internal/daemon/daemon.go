@@ -27,6 +27,7 @@ import (
 	"matriarch/internal/api"
 	"matriarch/internal/api/client"
 	"matriarch/internal/boottime"
+	"matriarch/internal/callback"
 	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 	"matriarch/internal/dcs/embedded"
@@ -57,6 +58,7 @@ type Daemon struct {
 	rounds  sync.WaitGroup // of questions in failsafe mode
 	times   *storeTimes
 	tally   *tally
+	calls   *callback.Runner
 	reloads chan struct{} // a reload is asked for
 
 	mu        sync.Mutex
@@ -92,6 +94,8 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 		return err
 	}
 	defer d.rounds.Wait()
+	d.calls = callback.New(postgres.ChildEnvironment(), d.log)
+	defer d.endCallbacks()
 	defer d.hands.close()
 	defer cancel() // before the hands are waited for: their work ends with it
 
@@ -228,7 +232,7 @@ func (d *Daemon) makeRight(ctx context.Context, dynamic map[string]any) (err err
 func (d *Daemon) makeAPI(ctx context.Context, dynamic map[string]any) error {
 	carrier := &failsafe{base: ctx, wait: &d.rounds, client: d.peers.client, right: d.right, log: d.log}
 	a := agent.New(agent.Config{
-		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: d.store, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier,
+		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: d.store, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier, Callbacks: herald{d},
 		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
 	})
 	d.mu.Lock()
@@ -389,8 +393,7 @@ func (h *hands) reload(ctx context.Context, local *config.Config, dynamic map[st
 	if h.pg.Directory() != postgres.HasControl {
 		return nil
 	}
-	_, err := h.pg.Reload(ctx, true)
-	return err
+	return h.tellServer(ctx, true)
 }
 
 // monotonicMicros is CLOCK_MONOTONIC, which systemd wants with RELOADING=1

@@ -41,6 +41,7 @@ type hands struct {
 	last     ha.Finished
 	lastAt   time.Time
 	upstream ha.Upstream // whom we told the server to follow; unknown after our restart
+	reloads  int         // how often the server was told to read its files
 	look     lookCache
 }
 
@@ -271,8 +272,24 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 	if err := saveDynamic(e.Postgresql.DataDir, dynamic); err != nil {
 		h.log.Warn("the dynamic configuration could not be kept in the data directory", "err", err)
 	}
-	_, err := h.pg.Reload(ctx, false)
+	return h.tellServer(ctx, false)
+}
+
+// tellServer has the server read its files, if they have changed or in any case.
+func (h *hands) tellServer(ctx context.Context, always bool) error {
+	told, err := h.pg.Reload(ctx, always)
+	if told {
+		h.reloaded()
+	}
 	return err
+}
+
+// reloaded counts what the callbacks are told of.
+func (h *hands) reloaded() {
+	h.mu.Lock()
+	h.reloads++
+	h.mu.Unlock()
+	h.notify()
 }
 
 // MoveAside renames the directory of a creation that failed.
@@ -280,8 +297,12 @@ func (h *hands) MoveAside(ctx context.Context) error { return h.pg.MoveAside(ctx
 
 // Follow changes the upstream of the running standby.
 func (h *hands) Follow(ctx context.Context, upstream ha.Upstream) error {
-	if _, err := h.pg.Follow(ctx, fromHA(upstream)); err != nil {
+	changed, err := h.pg.Follow(ctx, fromHA(upstream))
+	if err != nil {
 		return err
+	}
+	if changed {
+		h.reloaded()
 	}
 	h.setUpstream(upstream)
 	return nil

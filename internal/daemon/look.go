@@ -33,10 +33,10 @@ func (c *lookCache) forget() {
 // Observe looks at the server once.
 func (h *hands) Observe(ctx context.Context) ha.Server {
 	h.mu.Lock()
-	cache, upstream, job := h.look, h.upstream, h.job
+	cache, job := h.look, h.job
+	out := ha.Server{Upstream: h.upstream, Reloads: h.reloads}
 	h.mu.Unlock()
 
-	out := ha.Server{Upstream: upstream}
 	out.Directory, out.Unfinished = h.directory()
 	status := h.status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting

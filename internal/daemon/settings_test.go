@@ -114,9 +114,9 @@ func TestWhatIsNotDoneIsSaid(t *testing.T) {
 	if err := refuse(c); err != nil {
 		t.Errorf("a required watchdog: %v", err)
 	}
-	c = load(t, strings.Replace(file, "  pgpass:", "  callbacks: {on_role_change: /bin/true}\n  pgpass:", 1))
-	if notes := unusedLocal(c); len(notes) != 1 || !strings.Contains(notes[0], "callbacks") {
-		t.Errorf("callbacks: %q", notes)
+	c = load(t, strings.Replace(file, "  pgpass:", "  before_stop: /bin/true\n  pgpass:", 1))
+	if notes := unusedLocal(c); len(notes) != 1 || !strings.Contains(notes[0], "before_stop") {
+		t.Errorf("before_stop: %q", notes)
 	}
 	notes := unusedDynamic(map[string]any{"synchronous_mode": "quorum", "failsafe_mode": true,
 		"slots": map[string]any{"backup": nil}})

@@ -30,7 +30,6 @@ func unusedLocal(c *config.Config) []string {
 			out = append(out, text)
 		}
 	}
-	note(len(c.Postgresql.Callbacks) > 0, "postgresql.callbacks are not called yet")
 	note(c.Postgresql.PrePromote != "", "postgresql.pre_promote is not run yet")
 	note(c.Postgresql.BeforeStop != "", "postgresql.before_stop is not run yet")
 	others := slices.ContainsFunc(c.Postgresql.CreateReplicaMethods, func(m string) bool { return m != "basebackup" })

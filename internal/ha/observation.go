@@ -206,6 +206,7 @@ type Server struct {
 	CanRewind          bool         // checksums or wal_log_hints are on, and the tool runs
 
 	PendingRestart map[string]cluster.Change
+	Reloads        int // how often it was told to read its files anew, in this life of the agent
 }
 
 // Upstream is a server to stream from. The zero value is nobody.

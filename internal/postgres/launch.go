@@ -147,7 +147,7 @@ func (s *Server) openLog(cfg Config) (serverOutput, error) {
 
 // postmasterEnvironment is what the postmaster gets of ours.
 func postmasterEnvironment(cfg Config) []string {
-	env := append(childEnvironment(), staleLock(cfg)...)
+	env := append(ChildEnvironment(), staleLock(cfg)...)
 	if cfg.KrbSrvName != "" {
 		env = append(env, "PGKRBSRVNAME="+cfg.KrbSrvName)
 	}

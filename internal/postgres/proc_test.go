@@ -50,7 +50,7 @@ func TestPostmasterEnvironmentHidesTheAgents(t *testing.T) {
 	for _, name := range []string{"PATRONI_SUPERUSER_PASSWORD", "MATRIARCH_X", "KUBERNETES_PORT", "NOTIFY_SOCKET", "PGTESTKEEP"} {
 		t.Setenv(name, "x")
 	}
-	env := strings.Join(childEnvironment(), "\n")
+	env := strings.Join(ChildEnvironment(), "\n")
 	for _, name := range []string{"PATRONI_", "MATRIARCH_", "KUBERNETES_", "NOTIFY_SOCKET"} {
 		if strings.Contains(env, name) {
 			t.Errorf("%s is passed on", name)

@@ -61,7 +61,7 @@ func (j job) run(stdout, stderr io.Writer) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(j.ctx, j.path, j.args...)
-	cmd.Env = append(childEnvironment(), j.env...)
+	cmd.Env = append(ChildEnvironment(), j.env...)
 	cmd.Dir = j.dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = j.input, stdout, stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -86,9 +86,9 @@ func explain(err error, said string) error {
 	return fmt.Errorf("%w: %s", err, said)
 }
 
-// childEnvironment is ours without what belongs to the agent and to its service
-// manager, and in the C locale where we read a tool's words.
-func childEnvironment() []string {
+// ChildEnvironment is what a child process gets of ours: all but what belongs to the
+// agent and to its service manager.
+func ChildEnvironment() []string {
 	var env []string
 	for _, entry := range os.Environ() {
 		name, _, _ := strings.Cut(entry, "=")
