@@ -69,6 +69,7 @@ func (r reader) readCustomMethod(b *Bootstrap) {
 		r.warn("bootstrap.method", "is "+name+", but bootstrap."+name+" has no command; initdb is used")
 		return
 	}
+	r.checkCommand("bootstrap."+name+".command", command)
 	m := &CustomMethod{Name: name, Command: command.Text(), NoParams: section.Get("no_params").Truth(),
 		KeepExistingRecoveryConf: section.Get("keep_existing_recovery_conf").Truth(),
 		Params:                   params(section, "command", "no_params", "keep_existing_recovery_conf", "recovery_conf", "scope", "datadir")}

@@ -217,6 +217,8 @@ func TestProblems(t *testing.T) {
 			"12: warning: bootstrap.method is pitr, but bootstrap.pitr has no command; initdb is used"},
 		{"a command that cannot be split", etcd + "bootstrap: {dcs: {}, post_init: \"a 'b\"}\n",
 			"12: error: bootstrap.post_init cannot be split into words: a quote is not closed"},
+		{"a bootstrap command that cannot be split", etcd + "bootstrap: {dcs: {}, method: pitr, pitr: {command: \"restore 'it\"}}\n",
+			"12: error: bootstrap.pitr.command cannot be split into words: a quote is not closed"},
 		{"an unknown tag", etcd + "tags: {rack: !rack 7}\n", "12: error: tags.rack has a tag that is not one of YAML's own"},
 		{"an unknown tag of a map", etcd + "tags: !rack {a: b}\n", "12: error: tags has a tag that is not one of YAML's own"},
 		{"controlled settings are not the node's", etcd + "bootstrap: {dcs: {postgresql: {parameters: {Port: 1}}}}\n",

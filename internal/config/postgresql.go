@@ -215,6 +215,7 @@ func (r reader) readReplicaMethods(p *Postgresql) {
 
 func (r reader) replicaMethod(name string) ReplicaMethod {
 	section := r.root.Get("postgresql", name)
+	r.checkCommand("postgresql."+name+".command", section.Get("command"))
 	m := ReplicaMethod{Name: name, Command: section.Get("command").Text(),
 		KeepData: section.Get("keep_data").Truth(), NoParams: section.Get("no_params").Truth(),
 		NoLeader: section.Get("no_leader").Truth(), Params: params(section, "command")}
@@ -245,10 +246,15 @@ func (r reader) checkCommands() {
 		paths = append(paths[:len(paths):len(paths)], "postgresql.callbacks."+name)
 	}
 	for _, path := range paths {
-		if v := r.get(path); v.Is(KindString) {
-			if _, err := Words(strings.TrimSpace(v.text)); err != nil {
-				r.fault(path, "cannot be split into words: "+err.Error())
-			}
-		}
+		r.checkCommand(path, r.get(path))
+	}
+}
+
+func (r reader) checkCommand(path string, v *Value) {
+	if !v.Is(KindString) {
+		return
+	}
+	if _, err := Words(strings.TrimSpace(v.text)); err != nil {
+		r.fault(path, "cannot be split into words: "+err.Error())
 	}
 }
