@@ -24,6 +24,12 @@ func (s *Server) Bootstrap(ctx context.Context) error {
 	if err := s.begin(WorkBootstrap, cfg.Name); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
+	if cfg.Custom != nil {
+		if err := s.customBootstrap(ctx, cfg); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+		return nil
+	}
 	if err := s.initdb(ctx, cfg); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}

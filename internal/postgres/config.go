@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // Credentials are a role and how it shows who it is. Extra holds further libpq
@@ -59,6 +61,10 @@ type Config struct {
 	Initdb            []string // rendered, for example --encoding=UTF8
 	BaseBackupOptions []string // rendered likewise
 	PostBootstrap     []string // command and arguments; the conninfo is added
+	Custom            *CustomBootstrap
+	ReplicaMethods    []ReplicaMethod // in the order in which they are tried
+	PrePromote        []string        // command and arguments
+	BeforeStop        []string        // likewise
 
 	UseSlots    bool
 	UsePgRewind bool
@@ -71,6 +77,28 @@ type Config struct {
 	UseUnixSocketRepl bool
 	KrbSrvName        string
 }
+
+// CustomBootstrap makes a new cluster by a command of the user's instead of initdb,
+// from a backup for example.
+type CustomBootstrap struct {
+	Command      []string          // with its arguments
+	Recovery     map[string]string // for what the command left to be recovered; nil: nothing is
+	KeepRecovery bool              // the command has written these settings itself
+}
+
+// ReplicaMethod is a way to make a standby. The one without a command is the base
+// backup.
+type ReplicaMethod struct {
+	Name     string
+	Command  []string
+	Params   []Param
+	KeepData bool // the command brings what is there up to date
+	NoParams bool // it gets Params alone
+	NoLeader bool // it needs no server to copy from
+}
+
+// Param is an argument --name=value.
+type Param struct{ Name, Value string }
 
 // clone makes the value independent of the caller's maps and slices.
 func (c Config) clone() Config {
@@ -152,6 +180,27 @@ func (c Config) parameter(name string) (string, bool) {
 	}
 	return "", false
 }
+
+// recoverySettings are the user's for a standby: those among the parameters, if there
+// are any, else those of recovery_conf (compat/config.md §5.3).
+func (c Config) recoverySettings() map[string]string {
+	found := map[string]string{}
+	for name, value := range c.Parameters {
+		if conf.IsRecovery(name) {
+			found[strings.ToLower(name)] = value
+		}
+	}
+	if len(found) > 0 {
+		return found
+	}
+	for name, value := range c.RecoveryConf {
+		found[strings.ToLower(name)] = value
+	}
+	return found
+}
+
+// RestoreCommand is how a standby fetches its log from an archive; empty: it does not.
+func (c Config) RestoreCommand() string { return c.recoverySettings()["restore_command"] }
 
 // rewindUser is who asks other servers: the rewind role, else the superuser.
 func (c Config) rewindUser() Credentials {

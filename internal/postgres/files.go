@@ -35,18 +35,21 @@ func (s *Server) writeFiles(ctx context.Context, standby bool) (bool, conf.Effec
 	if err := keepBase(cfg); err != nil {
 		return false, effective, err
 	}
+	restoring := s.restores()
+	restoring.adjust(&effective, &recovery)
 	main := mainFile(cfg, effective.File, recovery)
+	restoring.openAccess(cfg, &main)
 	s.judge(ctx, cfg, &main)
 	files := map[string]string{cfg.mainFile(): main.Render()}
 	// A file that the user's setting points away from is the user's own.
-	if cfg.PgHBA != nil && main.HBAFile != "" {
+	if cfg.PgHBA != nil && main.HBAFile == cfg.hbaFile() {
 		files[cfg.hbaFile()] = conf.Lines(cfg.PgHBA)
 	}
 	if cfg.PgIdent != nil && main.Ident != "" {
 		files[cfg.identFile()] = conf.Lines(cfg.PgIdent)
 	}
 	auto := cfg.data("postgresql.auto.conf")
-	if text, err := os.ReadFile(auto); err == nil {
+	if text, err := os.ReadFile(auto); err == nil && !restoring.keeps() {
 		if clean, changed := conf.SanitizeAuto(string(text)); changed {
 			files[auto] = clean
 		}
@@ -85,11 +88,7 @@ func (s *Server) effective(ctx context.Context, cfg Config, standby bool) (conf.
 	if !standby {
 		return e, nil, nil
 	}
-	user := cfg.RecoveryConf
-	if len(e.Recovery) > 0 { // these replace the whole section (Patroni 4.1)
-		user = e.Recovery
-	}
-	recovery, err := s.recovery(cfg, user)
+	recovery, err := s.recovery(cfg, cfg.recoverySettings())
 	if _, set := cfg.parameter("wal_retrieve_retry_interval"); !set && recovery["restore_command"] == "" {
 		e.File["wal_retrieve_retry_interval"] = retryIntervalDefault
 	}

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -31,6 +30,9 @@ func (s *Server) PostBootstrap(ctx context.Context) error {
 		return fmt.Errorf("finish the bootstrap: %w", err)
 	}
 	if err := rewindRole(ctx, conn, cfg); err != nil {
+		return fmt.Errorf("finish the bootstrap: %w", err)
+	}
+	if err := s.endRestoring(ctx); err != nil {
 		return fmt.Errorf("finish the bootstrap: %w", err)
 	}
 	if err := s.finish(); err != nil {
@@ -141,11 +143,6 @@ func (s *Server) postBootstrapScript(ctx context.Context, cfg Config) error {
 	}
 	self := Upstream{Host: cfg.localAddress(cfg.UseUnixSocket), Port: cfg.port()}
 	args := append(append([]string{}, cfg.PostBootstrap[1:]...), toolConninfo(cfg, cfg.Superuser, self, major))
-	script := job{ctx: ctx, path: cfg.PostBootstrap[0], args: args,
-		env: append(passEnvironment(cfg), "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0")}
-	err = script.follow(func(line string) { s.log.Info("post_bootstrap", "line", line) })
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("post_bootstrap: %w", err)
-	}
-	return err
+	env := append(passEnvironment(cfg), "PGOPTIONS=-c synchronous_commit=local -c statement_timeout=0")
+	return s.run(ctx, "post_bootstrap", append(cfg.PostBootstrap[:1:1], args...), env)
 }

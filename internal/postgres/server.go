@@ -62,7 +62,8 @@ type Server struct {
 	launcher   Launcher  // nil: we fork the postmaster ourselves
 	ownSocket  bool      // unix_socket_directories is our choice, not the configuration's
 	judged     verdict
-	reloadedAs *process // the process that is known to have read the files
+	reloadedAs *process   // the process that is known to have read the files
+	restoring  *restoring // nil but during a custom bootstrap
 	closed     bool
 
 	files   sync.Mutex // one writer of the configuration files at a time

@@ -74,6 +74,34 @@ func StandbyRecovery(user map[string]string, conninfo, slot string, major int) m
 	return section
 }
 
+// RestoreRecovery gives the recovery settings by which a backup is brought to where a
+// new cluster begins: the user's own, but for those that this major does not know any
+// more. The second result says that the server is to stay a standby until somebody
+// promotes it.
+func RestoreRecovery(user map[string]string, major int) (section map[string]string, standby bool) {
+	section = map[string]string{}
+	for name, value := range user {
+		switch name = strings.ToLower(name); {
+		case name == "standby_mode":
+			standby, _ = ParseBool(value)
+		case name == "pause_at_recovery_target":
+			section["recovery_target_action"] = map[bool]string{true: "pause", false: "promote"}[pauses(value)]
+		case name == "trigger_file", name == "promote_trigger_file":
+			if major < 16 {
+				section["promote_trigger_file"] = value
+			}
+		case IsRecovery(name):
+			section[name] = value
+		}
+	}
+	return section, standby
+}
+
+func pauses(value string) bool {
+	pause, ok := ParseBool(value)
+	return pause || !ok
+}
+
 // keepInStandby says whether the user's recovery setting stays. standby_mode
 // became a file in 12, the trigger file's setting is gone since 16, and
 // pause_at_recovery_target since 9.5.
