@@ -57,7 +57,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		return errEnded
 	case ha.ApplyConfig:
 		return a.applyConfig(ctx, act)
-	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.Promote, ha.Stop:
+	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.PrePromote, ha.Promote, ha.Stop:
 		if _, promotes := action.(ha.Promote); promotes {
 			a.forgetFailsafe() // B-279
 		}

@@ -21,8 +21,10 @@ type memory struct {
 	noLeader   time.Time // since when the lead is open to others
 	forked     bool
 	rewindLost bool
-	rewindFrom string // the member against whom it was lost
-	finished   int    // how many works had ended when this was last looked at
+	prepared   bool      // pre_promote has agreed in this reign
+	unprepared time.Time // when it last did not
+	rewindFrom string    // the member against whom it was lost
+	finished   int       // how many works had ended when this was last looked at
 	wasRunning bool
 	crashed    bool
 	seen       map[string]time.Time // slot name to when its member was last in the view
@@ -125,6 +127,12 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if o.Last.Count != m.finished && (o.Last.Work == ha.Rewinding || o.Last.Work == ha.Copying) {
 		m.rewindLost, m.rewindFrom = o.Last.Hopeless, o.Last.From
 	}
+	if o.Last.Count != m.finished && o.Last.Work == ha.Preparing && o.Right.Leading {
+		if m.prepared = !o.Last.Failed; o.Last.Failed {
+			m.unprepared = now
+		}
+	}
+	m.prepared = m.prepared && o.Right.Leading
 	m.finished = o.Last.Count
 	if leader != m.rewindFrom {
 		m.rewindLost = false // another leader, another try (B-307)
@@ -132,11 +140,14 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	m.remember(now, o)
 
 	o.Memory = ha.Memory{
-		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost,
+		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
 	}
 	if m.leads {
 		o.Memory.Led = now.Sub(m.ledSince)
+	}
+	if !m.unprepared.IsZero() {
+		o.Memory.Unprepared = max(now.Sub(m.unprepared), 1)
 	}
 	if !m.released.IsZero() {
 		o.Memory.Released = max(now.Sub(m.released), 1)

@@ -147,3 +147,30 @@ func TestOldAnswersAboutAnotherLeaderAreDropped(t *testing.T) {
 		t.Errorf("the log of another: %+v", l.o.Log)
 	}
 }
+
+func TestWhatPrePromoteSaidIsRememberedForItsReign(t *testing.T) {
+	said := func(failed bool) func(*ha.Observation) {
+		return func(o *ha.Observation) {
+			o.Last = ha.Finished{Count: o.Last.Count + 1, Work: ha.Preparing, Failed: failed}
+		}
+	}
+	leads := func(yes bool) func(*ha.Observation) { return func(o *ha.Observation) { o.Right.Leading = yes } }
+	l := newLife()
+	l.sees(leads(true))
+	if m := l.sees(said(false)); !m.Prepared || m.Unprepared != 0 {
+		t.Errorf("it agreed: %+v", m)
+	}
+	if !l.sees(nil).Prepared || l.sees(leads(false)).Prepared || l.sees(leads(true)).Prepared {
+		t.Error("its word holds for the reign in which it was given, and for no other")
+	}
+	if m := l.sees(said(true)); m.Prepared || m.Unprepared == 0 {
+		t.Errorf("it refused: %+v", m)
+	}
+	if m := l.sees(leads(false)); m.Unprepared != time.Second {
+		t.Errorf("that outlasts the reign: %+v", m)
+	}
+	l = newLife()
+	if m := l.sees(said(true)); m.Unprepared != 0 {
+		t.Errorf("one that was broken off since the lead was lost did not refuse: %+v", m)
+	}
+}

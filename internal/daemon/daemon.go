@@ -73,9 +73,6 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
 
-	if err := refuse(local); err != nil {
-		return err
-	}
 	for _, text := range unusedLocal(local) {
 		options.Log.Warn("configuration: " + text)
 	}

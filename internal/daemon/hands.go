@@ -222,7 +222,7 @@ func tenth(percent string) string {
 func workName(w ha.Work) string {
 	return map[ha.Work]string{
 		ha.Bootstrapping: "bootstrap", ha.Copying: "base backup", ha.Rewinding: "rewind", ha.StartingPrimary: "start as primary",
-		ha.StartingStandby: "start as standby", ha.Promoting: "promotion", ha.StoppingServer: "stop",
+		ha.StartingStandby: "start as standby", ha.Preparing: "pre_promote", ha.Promoting: "promotion", ha.StoppingServer: "stop",
 	}[w]
 }
 

@@ -122,6 +122,7 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	out.End = wal.Point{Timeline: status.Timeline, LSN: status.Position}
 	out.Received, out.Replayed = status.Received, status.Replayed
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
+	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
 	for _, s := range status.Slots {
 		out.Slots = append(out.Slots, ha.Slot{Name: s.Name, Active: s.Active, Restart: s.RestartLSN,
 			Foreign: s.Type != "physical", HasXmin: s.XMin != 0, Lost: s.WALStatus == "lost"})

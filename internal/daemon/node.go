@@ -73,8 +73,7 @@ func (n *node) replicationState(s postgres.Status) string {
 	if s.Receiver != nil && s.Receiver.Status == cluster.Streaming {
 		return cluster.Streaming
 	}
-	c := n.hands.pg.Config()
-	if c.RecoveryConf["restore_command"] != "" || c.Parameters["restore_command"] != "" {
+	if n.hands.pg.Config().RestoreCommand() != "" {
 		return cluster.InArchiveRecovery
 	}
 	return ""

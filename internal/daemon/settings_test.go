@@ -3,10 +3,13 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"matriarch/internal/config"
+	"matriarch/internal/postgres"
 )
 
 const file = `
@@ -103,21 +106,6 @@ func TestTheKeptConfigurationOutranksTheBootstrapSection(t *testing.T) {
 }
 
 func TestWhatIsNotDoneIsSaid(t *testing.T) {
-	c := load(t, file)
-	if err := refuse(c); err != nil {
-		t.Fatal(err)
-	}
-	if notes := unusedLocal(c); len(notes) != 0 {
-		t.Errorf("nothing is left out of the guide's file, but: %q", notes)
-	}
-	c = load(t, file+"watchdog: {mode: required}\n")
-	if err := refuse(c); err != nil {
-		t.Errorf("a required watchdog: %v", err)
-	}
-	c = load(t, strings.Replace(file, "  pgpass:", "  before_stop: /bin/true\n  pgpass:", 1))
-	if notes := unusedLocal(c); len(notes) != 1 || !strings.Contains(notes[0], "before_stop") {
-		t.Errorf("before_stop: %q", notes)
-	}
 	notes := unusedDynamic(map[string]any{"synchronous_mode": "quorum", "failsafe_mode": true,
 		"slots": map[string]any{"backup": nil}})
 	if len(notes) != 2 { // not of failsafe mode
@@ -126,5 +114,42 @@ func TestWhatIsNotDoneIsSaid(t *testing.T) {
 	notes = unusedDynamic(map[string]any{"standby_cluster": map[string]any{"host": "h"}})
 	if len(notes) != 1 || !strings.Contains(notes[0], "standby_cluster") {
 		t.Errorf("a standby cluster: %q", notes)
+	}
+}
+
+func TestTheUsersCommandsGetTheirArguments(t *testing.T) {
+	c := load(t, strings.NewReplacer("  pgpass:", `  create_replica_methods: [restore, basebackup, bare]
+  restore: {command: /usr/bin/restore 'from here', no_leader: true, keep_data: 1, threads: 4}
+  pre_promote: /bin/ask
+  before_stop: /bin/say "good bye"
+  pgpass:`, "bootstrap:\n", `bootstrap:
+  method: backup
+  backup: {command: /usr/bin/fetch --all, test-argument: it's, keep_existing_recovery_conf: true, fast: true, datadir: elsewhere,
+    recovery_conf: {recovery_target_action: promote}}
+`).Replace(file))
+	e, problems := config.Combine(c.Bootstrap.DCS, c)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	p := serverConfig(c, e.Postgresql)
+	custom := &postgres.CustomBootstrap{Command: []string{"/usr/bin/fetch", "--all", "--scope=" + c.Scope, "--datadir=" + c.Postgresql.DataDir, "--test-argument=it's", "--fast=True"},
+		Recovery: map[string]string{"recovery_target_action": "promote"}, KeepRecovery: true}
+	if !reflect.DeepEqual(p.Custom, custom) {
+		t.Errorf("custom bootstrap: %+v", p.Custom)
+	}
+	methods := []postgres.ReplicaMethod{
+		{Name: "restore", Command: []string{"/usr/bin/restore", "from here"}, KeepData: true, NoLeader: true,
+			Params: []postgres.Param{{Name: "no_leader", Value: "True"}, {Name: "keep_data", Value: "1"}, {Name: "threads", Value: "4"}}},
+		{Name: "basebackup"},
+		{Name: "bare", Command: []string{"bare"}},
+	}
+	if !reflect.DeepEqual(p.ReplicaMethods, methods) {
+		t.Errorf("replica methods: %+v", p.ReplicaMethods)
+	}
+	if !slices.Equal(p.PrePromote, []string{"/bin/ask"}) || !slices.Equal(p.BeforeStop, []string{"/bin/say", "good bye"}) {
+		t.Errorf("pre_promote %q, before_stop %q", p.PrePromote, p.BeforeStop)
+	}
+	if me := identity(c, e); !me.CustomBootstrap || !me.CopiesAlone || !me.AsksPrePromote {
+		t.Errorf("what is decided by it: %+v", me)
 	}
 }

@@ -30,6 +30,9 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 	case ha.StartStandby:
 		j.work, j.purpose, j.upstream = ha.StartingStandby, a.For, a.Upstream
 		return func(ctx context.Context) error { return h.startStandby(ctx, a.Upstream) }
+	case ha.PrePromote:
+		j.work = ha.Preparing
+		return h.pg.PrePromote
 	case ha.Promote:
 		j.work = ha.Promoting
 		return func(ctx context.Context) error {
@@ -68,18 +71,13 @@ func (h *hands) bootstrap(ctx context.Context) error {
 	return errors.Join(err, h.pg.KillAll(kill))
 }
 
-// copy makes a base backup. What is in the directory goes first; whether it may,
-// was decided (S4).
+// copy makes the data directory of a standby. What is in the directory goes first;
+// whether it may, was decided (S4).
 func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
-	if d := h.pg.Directory(); d != postgres.Empty && d != postgres.Missing {
-		if !a.Wipe {
-			return fmt.Errorf("copy from %s: the data directory is %s", a.From.Member, d)
-		}
-		if err := h.pg.RemoveData(ctx); err != nil {
-			return fmt.Errorf("copy from %s: %w", a.From.Member, err)
-		}
+	if d := h.pg.Directory(); d != postgres.Empty && d != postgres.Missing && !a.Wipe {
+		return fmt.Errorf("copy from %s: the data directory is %s", a.From.Member, d)
 	}
-	return h.pg.BaseBackup(ctx, fromHA(a.From), h.report(j))
+	return h.pg.CreateReplica(ctx, fromHA(a.From), a.Builtin, h.report(j))
 }
 
 // startPrimary starts the server and waits until it takes writes, as long as that
@@ -136,6 +134,9 @@ func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
 			h.log.Warn("the checkpoint before the stop failed", "err", err)
 		}
 		cancel()
+	}
+	if err := h.pg.BeforeStop(ctx); err != nil {
+		h.log.Warn("before_stop failed, the server is stopped all the same", "err", err) // B-167
 	}
 	mode := postgres.Fast
 	if a.Mode == ha.Immediate {

@@ -130,7 +130,7 @@ func (o Observation) hurried() bool {
 func (o Observation) urgent(p Plan) bool {
 	return slices.ContainsFunc(p.Do, func(a Action) bool {
 		switch a.(type) {
-		case Acquire, Release, Promote, StartPrimary:
+		case Acquire, Release, PrePromote, Promote, StartPrimary:
 			return true
 		case StartStandby:
 			return !o.Store.Current

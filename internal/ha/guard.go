@@ -86,7 +86,7 @@ func away(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
 	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !o.Right.Barred && !s.Pause:
-		return do(Promotion, Promote{Above: o.newestTimeline()})
+		return o.promotion()
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
 		return wait(StoreAway, s.LoopWait)
 	case o.crashedLeader() && o.firm() && !o.Right.Barred && !s.Pause:

@@ -18,11 +18,11 @@ func lead(o Observation) Plan {
 	case o.Server.Role == Standby && !o.Right.MayPromote:
 		return wait(NoPermit, soon)
 	case o.Server.Role == Standby:
-		actions := []Action{Promote{Above: o.newestTimeline()}}
+		plan := o.promotion()
 		if f.Requested() && !s.Pause {
-			actions = append(actions, ClearFailover{Modified: f.Modified}) // B-063
+			plan.Do = append(plan.Do, ClearFailover{Modified: f.Modified}) // B-063
 		}
-		return do(Promotion, actions...)
+		return plan
 	case f.Requested():
 		if plan, ok := request(o); ok {
 			return plan
@@ -31,6 +31,25 @@ func lead(o Observation) Plan {
 	plan := wait(Leading, s.LoopWait)
 	plan.Do = o.leaderRecords()
 	return keepSlots(o, plan)
+}
+
+// promotion has the server promoted, once the user's command has agreed to it (B-202).
+// One that does not has the lead given up, and keeps this member out of the race for a
+// while (B-275, B-101).
+func (o Observation) promotion() Plan {
+	switch {
+	case !o.Me.AsksPrePromote || o.Memory.Prepared:
+		return do(Promotion, Promote{Above: o.newestTimeline()})
+	case o.unprepared():
+		return do(PromotionRefused, Release{})
+	default:
+		return do(PromotionAsked, PrePromote{})
+	}
+}
+
+// unprepared reports that the user's command has refused a promotion lately.
+func (o Observation) unprepared() bool {
+	return o.Memory.Unprepared > 0 && o.Memory.Unprepared < o.Store.Settings.TTL
 }
 
 // timelinesMissed is how many numbers a promotion may pass over. More is not a

@@ -100,3 +100,28 @@ func TestTheHistoryOfTimelines(t *testing.T) {
 		{"and written once", both(skipped, stored(line(1, 0x2000000, now, "n1"))), wait(Leading, loop)},
 	})
 }
+
+func TestTheUsersCommandMayRefuseAPromotion(t *testing.T) {
+	asks := func(o *Observation) { o.Me.AsksPrePromote = true }
+	agreed := func(o *Observation) { asks(o); o.Memory.Prepared = true }
+	refused := func(since time.Duration) func(*Observation) {
+		return func(o *Observation) { asks(o); o.Memory.Unprepared = since }
+	}
+	lostIt := func(o *Observation) { o.Right = Right{FreeIn: quietly, Guarded: true}; o.Store.View.Leader.Name = "n3" }
+	decided(t, elected, []decision{
+		{"B-202: it is asked first", asks, do(PromotionAsked, PrePromote{})},
+		{"B-063: the request is fulfilled by that", both(asks, requested("n1", "n2")), do(PromotionAsked, PrePromote{}, ClearFailover{Modified: 8})},
+		{"B-202: while it runs the lead is kept", both(asks, working(Preparing, ForNothing)), wait(Busy, loop)},
+		{"B-203: the lead is lost meanwhile", both(asks, working(Preparing, ForNothing), lostIt), after(Busy, soon, CancelJob{})},
+		{"B-202: it has agreed", agreed, do(Promotion, Promote{})},
+		{"B-275: it has not: the lead is given up", refused(time.Millisecond), do(PromotionRefused, Release{})},
+		{"B-101: for ttl", refused(30*time.Second - 1), do(PromotionRefused, Release{})},
+		{"B-101: then it is asked anew", refused(30 * time.Second), do(PromotionAsked, PrePromote{})},
+		{"P8: not without a permit", both(asks, over(time.Millisecond)), wait(NoPermit, soon)},
+		{"also while the store is away", both(asks, func(o *Observation) { o.Store.Current = false }), do(PromotionAsked, PrePromote{})},
+	})
+	decided(t, orphan, []decision{
+		{"B-101: it stays out of the race", refused(time.Second), wait(RaceExcluded, hurry)},
+		{"B-101: for ttl", refused(30 * time.Second), acquire(RaceWon)},
+	})
+}

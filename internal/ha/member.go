@@ -24,7 +24,7 @@ func (o Observation) member() cluster.Member {
 	case Rewinding:
 		m.Progress = strings.TrimSpace("rewind " + o.Job.Progress)
 	}
-	if !o.Server.Answering || o.Job.Work != NoWork && o.Job.Work != Promoting {
+	if !o.Server.Answering || o.Job.Work != NoWork && o.Job.Work != Promoting && o.Job.Work != Preparing {
 		return m
 	}
 	m.Location, m.Timeline = o.Server.End.LSN, o.Server.End.Timeline
@@ -64,7 +64,13 @@ func (o Observation) State() cluster.State {
 	}
 	switch o.Job.Work {
 	case Bootstrapping:
-		return cluster.StateInitializing
+		switch {
+		case !o.Me.CustomBootstrap:
+			return cluster.StateInitializing
+		case o.Server.Running:
+			return cluster.StateCustomStarting
+		}
+		return cluster.StateCustomRunning
 	case Copying:
 		return cluster.StateCreatingCopy
 	case StartingPrimary, StartingStandby:
@@ -81,6 +87,8 @@ func (o Observation) State() cluster.State {
 		return cluster.StateRestartFailed
 	case o.Last.started() && o.Last.Failed:
 		return cluster.StateStartFailed
+	case o.Last.Work == Bootstrapping && o.Last.Failed && o.Me.CustomBootstrap:
+		return cluster.StateCustomFailed
 	case o.Last.Work == Bootstrapping && o.Last.Failed:
 		return cluster.StateInitdbFailed
 	case o.Memory.Crashed && !o.Store.Settings.Pause: // B-030

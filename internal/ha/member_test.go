@@ -43,6 +43,15 @@ func TestWhatAMemberSaysOfItself(t *testing.T) {
 			said(cluster.StateInitializing, cluster.RoleUninitialized)},
 		{"which failed", standby, both(down, finished(Bootstrapping, ForNothing, true, 0), func(o *Observation) { o.Server.Directory = HalfCopied }),
 			said(cluster.StateInitdbFailed, cluster.RoleUninitialized)},
+		{"creating it by a command", standby, both(down, working(Bootstrapping, ForNothing), func(o *Observation) { o.Me.CustomBootstrap = true }),
+			said(cluster.StateCustomRunning, cluster.RoleReplica)},
+		{"which is done, and its server recovers", standby, both(working(Bootstrapping, ForNothing), func(o *Observation) { o.Me.CustomBootstrap = true }),
+			func(m *cluster.Member) {
+				m.State, m.Location, m.Timeline, m.ReceiveLSN, m.ReplayLSN, m.ReplicationState = cluster.StateCustomStarting, 0, 0, 0, 0, ""
+			}},
+		{"which failed", standby, both(down, finished(Bootstrapping, ForNothing, true, 0), func(o *Observation) { o.Me.CustomBootstrap = true }),
+			said(cluster.StateCustomFailed, cluster.RoleReplica)},
+		{"asking pre_promote", standby, working(Preparing, ForNothing), func(*cluster.Member) {}},
 		{"copying", standby, both(down, func(o *Observation) { o.Job = Job{Work: Copying, Progress: "42%"} }), func(m *cluster.Member) {
 			said(cluster.StateCreatingCopy, cluster.RoleUninitialized)(m)
 			m.Progress = "base backup 42%"

@@ -46,6 +46,9 @@ type Me struct {
 	Version  string
 
 	MayBootstrap          bool // the file has a bootstrap section
+	CustomBootstrap       bool // by a command of the user's
+	CopiesAlone           bool // one of create_replica_methods needs no server to copy from
+	AsksPrePromote        bool // pre_promote
 	UseRewind             bool // use_pg_rewind
 	RemoveOnDiverged      bool // remove_data_directory_on_diverged_timelines
 	RemoveOnRewindFailure bool // remove_data_directory_on_rewind_failure
@@ -239,6 +242,7 @@ const (
 	Rewinding // pg_rewind
 	StartingPrimary
 	StartingStandby
+	Preparing // pre_promote
 	Promoting
 	StoppingServer
 )
@@ -333,6 +337,8 @@ type Memory struct {
 	Released   time.Duration // since this node gave up the leader key by itself; 0: never
 	Crashed    bool          // the server died under this agent's eyes
 	Forked     bool          // the last leader's history did not contain this server's log, and nothing was done about it
+	Prepared   bool          // pre_promote has agreed since this node took the lead
+	Unprepared time.Duration // since it did not; 0: it always did
 	RewindLost bool          // the last rewind failed while the leader was reachable
 	MemberAge  time.Duration // since the member key was put; very long if never
 	StatusAge  time.Duration // since the status key was put; very long if never

@@ -203,7 +203,7 @@ func reinitialize(o Observation) (Plan, bool) {
 	if !o.Order.FromLeader {
 		from = o.copySource()
 	}
-	return do(Reinitializing, BaseBackup{From: from, Wipe: true}, Answer{Outcome: Done}), true
+	return do(Reinitializing, BaseBackup{From: from, Wipe: true, Builtin: o.Order.FromLeader}, Answer{Outcome: Done}), true
 }
 
 // whileBusy adds to the decision about work that is under way what becomes of an

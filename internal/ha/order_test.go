@@ -203,7 +203,7 @@ func TestReinitialize(t *testing.T) {
 			down(o)
 			o.Order.FromLeader = true
 			o.Store.View.Members[2].Tags = cluster.Tags{"clonefrom": true}
-		}, do(Reinitializing, BaseBackup{From: bare(fromN1()), Wipe: true}, copying)},
+		}, do(Reinitializing, BaseBackup{From: bare(fromN1()), Wipe: true, Builtin: true}, copying)},
 		{"a failed copy a moment ago is no reason to wait", func(o *Observation) {
 			down(o)
 			o.Server.Directory, o.Server.Unfinished = HalfCopied, Copying

@@ -143,11 +143,14 @@ type (
 	// Bootstrap runs initdb and makes the roles.
 	Bootstrap struct{}
 
-	// BaseBackup copies the upstream's data directory. Wipe permits the removal
-	// of what is there; S4 is checked where it is set.
+	// BaseBackup copies the upstream's data directory, by the configured methods in
+	// their order; from nobody, by those that need no server to copy from. Wipe permits
+	// the removal of what is there; S4 is checked where it is set. Builtin: by the base
+	// backup alone, whatever is configured.
 	BaseBackup struct {
-		From Upstream
-		Wipe bool
+		From    Upstream
+		Wipe    bool
+		Builtin bool
 	}
 
 	// Rewind runs pg_rewind against the upstream.
@@ -161,6 +164,9 @@ type (
 		Upstream Upstream
 		For      Purpose
 	}
+
+	// PrePromote runs the user's command that has to agree to the promotion.
+	PrePromote struct{}
 
 	// Promote ends recovery and begins a new timeline, with a number beyond Above
 	// (0: the next one).
@@ -206,5 +212,6 @@ func (BaseBackup) action()      {}
 func (Rewind) action()          {}
 func (StartPrimary) action()    {}
 func (StartStandby) action()    {}
+func (PrePromote) action()      {}
 func (Promote) action()         {}
 func (Stop) action()            {}

@@ -25,7 +25,7 @@ func race(o Observation) Plan {
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
 		}
 		return take(o, RaceRetaken)
-	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked, o.Right.Barred: // S6, S3, B-110
+	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked, o.Right.Barred, o.unprepared(): // S6, S3, B-110, B-101
 		return wait(RaceExcluded, s.LoopWait)
 	case !o.Right.Free && o.Right.FreeIn >= Idle:
 		return take(o, RaceWon)

@@ -31,6 +31,7 @@ const (
 	WaitingForLeader
 	Cloning
 	ClonePaused
+	CloningAlone
 	HalfWritten
 	AdoptingCluster
 	CrashRestart
@@ -55,6 +56,8 @@ const (
 	RaceLeftToCandidate
 	RaceStaleTimeline
 	Promotion
+	PromotionAsked
+	PromotionRefused
 	RequestAsking
 	RequestRefused
 	RequestScheduled
@@ -97,6 +100,7 @@ var reasonText = map[Reason]string{
 	WaitingForLeader:         "waiting for a leader",
 	Cloning:                  "copying the leader's data",
 	ClonePaused:              "the last copy failed; waiting before the next try",
+	CloningAlone:             "no leader: making a copy by a method that needs none",
 	HalfWritten:              "the data directory is half written and may not be removed: remove it to have it copied anew",
 	AdoptingCluster:          "giving the store the system identifier of this server",
 	CrashRestart:             "the primary is down: restarting it in place",
@@ -121,6 +125,8 @@ var reasonText = map[Reason]string{
 	RaceLeftToCandidate:      "no leader: leaving it to the requested candidate",
 	RaceStaleTimeline:        "running as primary on an old timeline: stopping",
 	Promotion:                "elected: promoting",
+	PromotionAsked:           "elected: asking pre_promote",
+	PromotionRefused:         "pre_promote refused the promotion: giving up the lead",
 	RequestAsking:            "switchover requested: asking the candidates",
 	RequestRefused:           "the requested switchover is not possible: clearing the request",
 	RequestScheduled:         "a switchover is scheduled",

@@ -192,6 +192,12 @@ func TestAClusterIsCreatedOnce(t *testing.T) {
 		m.State = cluster.StateInitializing
 		o.Store.View.Members = append(o.Store.View.Members, m)
 	}
+	bornBefore := func(o *Observation) { o.Store.View.Initialize.Present, o.Store.View.Initialize.Value = true, systemID }
+	alone := func(o *Observation) { o.Me.CopiesAlone = true }
+	byCommand := func(o *Observation) {
+		byAnother(o)
+		o.Store.View.Members[1].State = cluster.StateCustomStarting
+	}
 	failed := "creating the cluster failed: see the log above; the directory was moved aside"
 	decided(t, unborn, []decision{
 		{"S5, B-790: who creates the key may create the cluster", nil, do(CreatingCluster, RaceInitialize{}, Bootstrap{})},
@@ -200,6 +206,13 @@ func TestAClusterIsCreatedOnce(t *testing.T) {
 			wait(WaitingForLeader, loop)},
 		{"B-790: not by a file without bootstrap", func(o *Observation) { o.Me.MayBootstrap = false }, wait(WaitingForLeader, loop)},
 		{"B-790: not by nofailover", tagged("nofailover", true), wait(WaitingForLeader, loop)},
+		{"B-792: a method that needs no leader makes a copy", both(bornBefore, alone), do(CloningAlone, BaseBackup{})},
+		{"B-792: where this node may not create the cluster", both(alone, tagged("nofailover", true)), do(CloningAlone, BaseBackup{})},
+		{"S5, B-790: where it may, that comes first", alone, do(CreatingCluster, RaceInitialize{}, Bootstrap{})},
+		{"B-792: not while another member creates it", both(creating(5), alone), wait(WaitingForCreation, loop)},
+		{"not while a leader's name is in the key", both(bornBefore, alone, func(o *Observation) { o.Store.View.Leader.Name = "n1" }), wait(WaitingForLeader, loop)},
+		{"not over what lies there", both(bornBefore, alone, func(o *Observation) { o.Server.Directory = HalfCopied }), wait(WaitingForLeader, loop)},
+		{"B-845: when all methods have failed it rests", both(bornBefore, alone, finished(Copying, ForNothing, true, time.Second)), wait(ClonePaused, loop-time.Second)},
 		{"B-513: not while paused", paused, wait(Paused, loop)},
 		{"not over what lies there", func(o *Observation) { o.Server.Directory = HalfCopied }, wait(WaitingForLeader, loop)},
 		{"a creation that never began takes the key back", both(creating(5), mine), do(CreationFailed, Unfound{Modified: 5})},
@@ -209,6 +222,7 @@ func TestAClusterIsCreatedOnce(t *testing.T) {
 		{"B-809: also before it has written anything", both(creating(5), func(o *Observation) { o.Server.Unfinished = Bootstrapping }),
 			do(CreationFailed, Unfound{Modified: 5}, MoveAside{})},
 		{"S5: but not while another member creates the cluster", both(remains, creating(6), byAnother), do(CreationFailed, MoveAside{})},
+		{"S5: nor while it does so by a command of its own", both(remains, creating(6), byCommand), do(CreationFailed, MoveAside{})},
 		{"a creation under way is waited for", both(remains, creating(5), mine, working(Bootstrapping, ForNothing)), wait(Busy, loop)},
 	})
 }

@@ -88,6 +88,8 @@ func busy(o Observation) Plan {
 	switch {
 	case o.Job.Work == StoppingServer:
 		return stopping(o)
+	case o.Job.Work == Preparing && o.Leadership() != Ours:
+		return Plan{Why: Busy, Do: []Action{CancelJob{}}, LookAgain: soon} // B-203
 	case o.Right.Barred && o.MayWrite() && (o.Job.Work == StartingPrimary || o.Job.Work == Promoting) && !s.Pause:
 		return do(Barred, KillServer{}) // B-273
 	case o.Leadership() == Nobody && o.MayWrite() && !o.Right.Barred && !s.Pause:

@@ -28,11 +28,32 @@ func undirected(o Observation) Plan {
 		return do(CreationFailed, Unfound{Modified: initialize.Modified}) // created, but never begun
 	case initialize.Bootstrapping():
 		return wait(WaitingForCreation, s.LoopWait)
-	case initialize.Present || o.Store.View.Leader.Name != "" || !o.Me.MayBootstrap || o.Me.Tags.Nofailover() || o.Server.Directory != Empty:
+	case o.Store.View.Leader.Name != "" || o.Server.Directory != Empty:
 		return wait(WaitingForLeader, s.LoopWait)
-	default:
+	case !initialize.Present && o.Me.MayBootstrap && !o.Me.Tags.Nofailover():
 		return do(CreatingCluster, RaceInitialize{}, Bootstrap{}) // S5: one of us wins the key
+	case o.Me.CopiesAlone:
+		return cloneAlone(o)
+	default:
+		return wait(WaitingForLeader, s.LoopWait)
 	}
+}
+
+// cloneAlone has a method make the copy that needs no server for it (B-792). Whether
+// what it brings may ever lead, the race decides, as for any other member.
+func cloneAlone(o Observation) Plan {
+	if pause, ok := o.clonePaused(); ok {
+		return pause
+	}
+	return do(CloningAlone, BaseBackup{})
+}
+
+// clonePaused is the rest between two tries (B-845).
+func (o Observation) clonePaused() (Plan, bool) {
+	if o.Last.Work == Copying && o.Last.Failed && o.Last.Ago < o.Store.Settings.LoopWait {
+		return wait(ClonePaused, o.Store.Settings.LoopWait-o.Last.Ago), true
+	}
+	return Plan{}, false
 }
 
 // abandon puts aside the remains of a creation that failed, or that an earlier
@@ -59,8 +80,11 @@ func (o Observation) creating() bool {
 // initialize key is not the rest of our own try (S5).
 func (o Observation) createdElsewhere() bool {
 	for _, m := range o.Store.View.Members {
-		if m.Name != o.Me.Name && m.State == cluster.StateInitializing {
-			return true
+		switch m.State {
+		case cluster.StateInitializing, cluster.StateCustomRunning, cluster.StateCustomStarting:
+			if m.Name != o.Me.Name {
+				return true
+			}
 		}
 	}
 	return false
@@ -81,8 +105,8 @@ func copyFromLeader(o Observation) Plan {
 
 // clone begins a base backup once the leader is known to be the right one.
 func clone(o Observation, why Reason) Plan {
-	if o.Last.Work == Copying && o.Last.Failed && o.Last.Ago < o.Store.Settings.LoopWait {
-		return wait(ClonePaused, o.Store.Settings.LoopWait-o.Last.Ago)
+	if pause, ok := o.clonePaused(); ok {
+		return pause
 	}
 	if plan, ok := knowLog(o); !ok {
 		return plan
