@@ -284,12 +284,26 @@ func (h *hands) tellServer(ctx context.Context, always bool) error {
 	return err
 }
 
-// reloaded counts what the callbacks are told of.
+// settling is how long a server may take to read its files: after that it is asked
+// which settings wait for a restart. Patroni waits as long (compat/config.md §1.5).
+const settling = time.Second
+
+// reloaded counts what the callbacks are told of, and wakes the agent now, for what we
+// know by ourselves, and when the server has read its files.
 func (h *hands) reloaded() {
 	h.mu.Lock()
 	h.reloads++
 	h.mu.Unlock()
 	h.notify()
+	h.wait.Go(func() {
+		timer := time.NewTimer(settling)
+		defer timer.Stop()
+		select {
+		case <-h.base.Done():
+		case <-timer.C:
+			h.notify()
+		}
+	})
 }
 
 // MoveAside renames the directory of a creation that failed.

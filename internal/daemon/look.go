@@ -23,6 +23,15 @@ type lookCache struct {
 	rewindKnown   bool
 	role          ha.Role // as answered last
 	pid           int     // of the postmaster; 0: it does not run
+
+	paused   pause // of replay, looked into last
+	outgrown bool  // and what was found
+}
+
+// pause is one that replay makes: whose, and where.
+type pause struct {
+	pid int
+	at  wal.LSN
 }
 
 // forget drops what work may have changed.
@@ -121,6 +130,7 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	cache.role = out.Role
 	out.End = wal.Point{Timeline: status.Timeline, LSN: status.Position}
 	out.Received, out.Replayed = status.Received, status.Replayed
+	h.replayPause(ctx, status, out, cache)
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
 	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
 	for _, s := range status.Slots {
@@ -146,6 +156,25 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 		cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
 	}
 	out.CanRewind = cache.canRewind
+}
+
+// replayPause finds out, once for each, whether replay is paused because the primary's
+// settings have grown, or because a person wants it so.
+func (h *hands) replayPause(ctx context.Context, status postgres.Status, out *ha.Server, cache *lookCache) {
+	here := pause{pid: status.PID, at: status.Replayed}
+	if !status.ReplayPaused {
+		cache.paused, cache.outgrown = pause{}, false
+		return
+	}
+	if cache.paused != here {
+		outgrown, err := h.pg.Outgrown(ctx)
+		if err != nil {
+			h.log.Warn("why replay is paused could not be found out", "err", err)
+			return
+		}
+		cache.paused, cache.outgrown = here, outgrown
+	}
+	out.Outgrown = cache.outgrown
 }
 
 // history reads the history of the server's own timeline from its pg_wal.

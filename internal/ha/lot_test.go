@@ -316,7 +316,7 @@ func mutate(r *rand.Rand, o *Observation) {
 		o.Store.Settings.PrimaryStartTimeout, o.Store.Settings.CheckTimeline, o.Store.Settings.Failsafe = pick(r, 0, 300*time.Second), yes(), yes()
 		o.Store.View.Failsafe = pick(r, nil, map[string]string{"n1": "u", "n2": "u"}, map[string]string{"n3": "u"})
 	case 23:
-		o.Server.Frozen = yes()
+		o.Server.Frozen, o.Server.Outgrown = yes(), yes()
 	case 24:
 		o.Server.SystemID = pick(r, systemID, systemID, otherID, "")
 	case 25, 26:

@@ -198,6 +198,10 @@ type Server struct {
 	Streaming bool
 	Archive   bool // not streaming, but fed from the archive
 
+	// Outgrown: it has stopped replaying, since the primary was started with higher
+	// values of the settings that a standby must not go below.
+	Outgrown bool
+
 	WasPrimary bool // down: it ran as a primary last
 	Clean      bool // down: it was shut down in order
 
@@ -257,7 +261,7 @@ const (
 	ForHandOver             // switchover: the key is released when a candidate has everything
 	ForAgentEnd             // the agent ends: likewise
 	ForDemotion             // the right to write is ending; the key is left alone
-	ForRepair               // rewind or copy follows
+	ForRepair               // a rewind, a copy or a start with other settings follows
 	ForRestart              // an operator asked for it: a start follows, in the same role
 	ForReinitialize         // an operator asked for it: a copy follows
 )

@@ -314,3 +314,14 @@ func TestWhatARestartLooksLike(t *testing.T) {
 		t.Errorf("the member key does not tell of the scheduled restart: %s", m.ScheduledRestart)
 	}
 }
+
+func TestAStandbyWhoseSettingsWereOutgrown(t *testing.T) {
+	stuck := func(o *Observation) { o.Server.Outgrown = true }
+	decided(t, standby, []decision{
+		{"it is stopped, and then starts with the primary's (B-517)", stuck, do(Outgrown, Stop{Mode: Fast, For: ForRepair})},
+		{"while paused that is a person's", func(o *Observation) {
+			stuck(o)
+			o.Store.Settings.Pause = true
+		}, wait(Following, loop)},
+	})
+}

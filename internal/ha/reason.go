@@ -62,6 +62,7 @@ const (
 	RequestRefused
 	RequestScheduled
 	ChangingUpstream
+	Outgrown
 	Restarting
 	Restarted
 	RestartFailed
@@ -131,6 +132,7 @@ var reasonText = map[Reason]string{
 	RequestRefused:           "the requested switchover is not possible: clearing the request",
 	RequestScheduled:         "a switchover is scheduled",
 	ChangingUpstream:         "changing the upstream",
+	Outgrown:                 "the primary's settings have grown beyond those of this standby, which has stopped replaying: starting it with theirs",
 	Restarting:               "restarting, as was asked for",
 	Restarted:                "restarted, as was asked for",
 	RestartFailed:            "the restart that was asked for failed",

@@ -124,6 +124,8 @@ func follow(o Observation) Plan {
 		return wait(Following, soon)
 	case o.Server.Role == Primary: // only while paused (B-503)
 		return wait(Paused, s.LoopWait)
+	case o.Server.Outgrown && !s.Pause: // B-517
+		return do(Outgrown, Stop{Mode: Fast, For: ForRepair})
 	case want == o.Server.Upstream && o.Server.Streaming:
 		return keepSlots(o, wait(Following, s.LoopWait))
 	case want == o.Server.Upstream && o.Server.End.Timeline == leader.Timeline && leader.Timeline != 0:

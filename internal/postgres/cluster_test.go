@@ -339,6 +339,27 @@ func TestStandbyKeepsThePrimarysLimits(t *testing.T) {
 	}
 }
 
+func TestAStandbyKnowsThatItsSettingsWereOutgrown(t *testing.T) {
+	n1 := newPrimary(t, "n1")
+	n2 := newStandby(t, "n2", n1)
+	n2.sql("select pg_wal_replay_pause()")
+	if outgrown, err := n2.Outgrown(within(t)); err != nil || outgrown {
+		t.Fatalf("paused by a person: %v, %v", outgrown, err)
+	}
+	n2.sql("select pg_wal_replay_resume()")
+
+	cfg := n1.Config()
+	cfg.Parameters["max_connections"] = "110"
+	n1.Reconfigure(cfg)
+	n1.must(n1.Stop(within(t), StopOptions{Mode: Fast}))
+	n1.must(n1.StartPrimary(within(t)))
+	n1.must(n1.WaitReady(within(t)))
+	eventually(t, "replay has stopped for the primary's new value", func() (bool, string) {
+		outgrown, err := n2.Outgrown(t.Context())
+		return outgrown && n2.Status(t.Context()).ReplayPaused, fmt.Sprint(outgrown, err)
+	})
+}
+
 // L1: whoever has to take over wants to hear of it at once.
 func TestTheEndOfTheWalreceiverIsTold(t *testing.T) {
 	n1 := newPrimary(t, "n1")

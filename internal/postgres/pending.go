@@ -145,6 +145,39 @@ func (s *Server) forgetPending() {
 	s.pending.reloaded = s.clock()
 }
 
+// Outgrown reports that this running standby has lower values of the settings in its
+// control file than the primary has: the primary's log has brought them there, and
+// replay does not go on past that (since PostgreSQL 14 it pauses; xlogrecovery.c,
+// RecoveryRequiresIntParameter).
+func (s *Server) Outgrown(ctx context.Context) (bool, error) {
+	control, err := s.Control(ctx)
+	if err != nil {
+		return false, err
+	}
+	names := slices.Sorted(maps.Keys(control.Settings))
+	outgrown := false
+	err = s.query(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, "SELECT name, setting::bigint FROM pg_settings WHERE name = ANY($1)", names)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var value int64
+			if err := rows.Scan(&name, &value); err != nil {
+				return err
+			}
+			outgrown = outgrown || value < control.Settings[name]
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return false, fmt.Errorf("compare the settings with those of the control file: %w", err)
+	}
+	return outgrown, nil
+}
+
 func fixedSettings(cfg Config) conf.Fixed {
 	return conf.Fixed{ListenAddresses: cfg.ListenAddresses, Port: cfg.port(), ClusterName: cfg.Scope}
 }
