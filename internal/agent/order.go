@@ -25,14 +25,9 @@ func (o *Ordered) Error() string { return o.Task.String() + " already in progres
 // and only the waiting ends.
 func (a *Agent) Order(ctx context.Context, what ha.Order) (ha.Answer, error) {
 	mine := &order{Order: what, came: a.cfg.Now(), answer: make(chan ha.Answer, 1)}
-	a.mu.Lock()
-	if busy := a.order; busy != nil {
-		a.mu.Unlock()
-		return ha.Answer{}, &Ordered{Task: busy.Task}
+	if err := a.give(mine); err != nil {
+		return ha.Answer{}, err
 	}
-	a.order = mine
-	a.mu.Unlock()
-	a.Wake()
 	select {
 	case answer := <-mine.answer:
 		return answer, nil
@@ -44,6 +39,20 @@ func (a *Agent) Order(ctx context.Context, what ha.Order) (ha.Answer, error) {
 		}
 		return ha.Answer{}, ctx.Err()
 	}
+}
+
+// Give is Order for one who does not wait.
+func (a *Agent) Give(what ha.Order) error { return a.give(&order{Order: what, came: a.cfg.Now()}) }
+
+func (a *Agent) give(o *order) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if busy := a.order; busy != nil {
+		return &Ordered{Task: busy.Task}
+	}
+	a.order = o
+	a.Wake()
+	return nil
 }
 
 // ErrScheduled refuses a second restart for later.

@@ -34,6 +34,9 @@ func decide(o Observation) Plan {
 	case o.barredPrimary():
 		return do(Barred, Stop{Mode: Immediate, For: ForDemotion}) // B-273
 	case !o.Store.Current:
+		if plan, ok := restarted(o); ok {
+			return plan
+		}
 		return away(o)
 	case o.Store.Settings.StandbyCluster:
 		return wait(Unsupported, o.Store.Settings.LoopWait)

@@ -104,7 +104,7 @@ func ordered(o Observation) (Plan, bool) {
 		return Plan{}, false
 	case o.Order.Task == ToReinitialize:
 		return reinitialize(o)
-	case o.Order.Task == ToRestart && o.Order.TakenUp:
+	case o.restarting():
 		return restarted(o)
 	case o.Order.Task == ToRestart:
 		return restart(o)
@@ -123,8 +123,8 @@ func restart(o Observation) (Plan, bool) {
 		return say(RestartRefused, NotMet)
 	case !o.Server.Running:
 		return do(Restarting, TakeUp{}), true
-	case o.Server.Frozen:
-		return Plan{}, false
+	case o.Server.Frozen, o.hurried():
+		return Plan{}, false // it runs on, or somebody leads, in a moment
 	case o.MayWrite() && o.Leadership() != Ours:
 		return say(RestartRefused, Impossible)
 	case o.MayWrite() && !o.firm():
@@ -143,6 +143,9 @@ func (o Observation) meets(c Conditions) bool {
 
 // restarted looks for the end of a restart.
 func restarted(o Observation) (Plan, bool) {
+	if !o.restarting() {
+		return Plan{}, false
+	}
 	limit, ended := o.startLimit(), o.Last.Count > o.Order.After
 	started := ended && o.Last.started()
 	overdue := o.Last.Ago >= limit && o.Order.Since >= limit

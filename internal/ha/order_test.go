@@ -165,6 +165,11 @@ func TestRestartOfAStandby(t *testing.T) {
 			downToRestart(o)
 			o.Store.Current = false
 		}, do(Restarting, StartStandby{Upstream: fromN1(), For: ForRestart})},
+		{"not while a leader is being found: this may be the one that takes the lead", func(o *Observation) {
+			lost := orphan()
+			lost.Order = o.Order
+			*o = lost
+		}, after(RaceWon, soon, Acquire{})},
 		{"a directory without data has no server", func(o *Observation) {
 			o.Server.Directory, o.Server.Running = Empty, false
 		}, refused(RestartRefused, Impossible)},

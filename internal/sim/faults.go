@@ -6,6 +6,7 @@ import (
 
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
 	"matriarch/internal/wal"
 )
 
@@ -47,6 +48,8 @@ var faultTable = []fault{
 	{name: "replication lags", weight: 3, begin: (*World).lagBehind},
 	{name: "machines busy", weight: 4, begin: (*World).busyMachines},
 	{name: "switchover requested", weight: 4, begin: (*World).requestSwitchover},
+	{name: "restart requested", weight: 3, begin: (*World).requestRestart},
+	{name: "copy requested", weight: 2, begin: (*World).requestCopy},
 	{name: "permit changed", weight: 2, begin: (*World).changePermit},
 	{name: "foreign directory", weight: 1, begin: (*World).foreignDirectory},
 }
@@ -461,6 +464,29 @@ func (w *World) requestSwitchover() func() {
 	w.tell("FAULT switchover requested from %s to %q", f.Leader, f.Candidate)
 	_, _ = w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyFailover, Data: f.Encode()}}}, 0)
 	return nil
+}
+
+// requestRestart and requestCopy are an operator's, who waits for no answer.
+func (w *World) requestRestart() func() {
+	w.order(w.anyHost(), ha.Order{Task: ha.ToRestart})
+	return nil
+}
+
+func (w *World) requestCopy() func() {
+	w.order(w.anyHost(), ha.Order{Task: ha.ToReinitialize, Force: w.chance(2), FromLeader: w.chance(2)})
+	return nil
+}
+
+func (w *World) order(h *host, what ha.Order) {
+	p := h.agent
+	if !p.runs() {
+		return // it does not take requests
+	}
+	w.tell("FAULT %s: %v requested", h.name, what.Task)
+	if err := p.agent.Give(what); err != nil {
+		w.tell("%s: %v", h.name, err)
+	}
+	p.wake()
 }
 
 func (w *World) changePermit() func() {

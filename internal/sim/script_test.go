@@ -12,6 +12,7 @@ import (
 
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
+	"matriarch/internal/ha"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected part of the stories")
@@ -87,6 +88,10 @@ func (s *stage) command(words []string) {
 		s.w.Run(d)
 	case "switchover":
 		s.request(cluster.Failover{Leader: args[0], Candidate: args[1]})
+	case "restart":
+		s.w.order(h, ha.Order{Task: ha.ToRestart})
+	case "reinitialize":
+		s.w.order(h, ha.Order{Task: ha.ToReinitialize})
 	case "loses", "back": // loses n1: its machine; back n1
 		if verb == "loses" {
 			s.w.powerOff(h.machine)
