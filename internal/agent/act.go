@@ -57,7 +57,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		return errEnded
 	case ha.ApplyConfig:
 		return a.applyConfig(ctx, act)
-	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.PrePromote, ha.Promote, ha.Stop:
+	case ha.Bootstrap, ha.BaseBackup, ha.Rewind, ha.StartPrimary, ha.StartStandby, ha.PrePromote, ha.Promote, ha.Stop, ha.CopySlots:
 		if _, promotes := action.(ha.Promote); promotes {
 			a.forgetFailsafe() // B-279
 		}
@@ -90,7 +90,7 @@ func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 	case ha.Follow:
 		return true, a.cfg.Server.Follow(ctx, act.Upstream)
 	case ha.CreateSlot:
-		return true, a.slot(action, a.cfg.Server.CreateSlot(ctx, act.Name))
+		return true, a.slot(action, a.cfg.Server.CreateSlot(ctx, act))
 	case ha.DropSlot:
 		return true, a.slot(action, a.cfg.Server.DropSlot(ctx, act.Name))
 	case ha.AdvanceSlot:
@@ -108,7 +108,10 @@ func (a *Agent) slot(action ha.Action, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return err // the server hangs: the rest of the pass would as well
 	}
-	if err != nil && a.memory.newSlotFault(err) {
+	if made, ok := action.(ha.CreateSlot); ok && err == nil {
+		a.memory.slots.made(made.Name)
+	}
+	if err != nil && a.memory.slots.newFault(err.Error()) {
 		a.log.Warn("a replication slot is not in order; it will be tried again", "action", name(action), "err", err)
 	}
 	return nil

@@ -44,9 +44,12 @@ type Server interface {
 
 	Follow(ctx context.Context, upstream ha.Upstream) error
 	ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog
-	CreateSlot(ctx context.Context, name string) error
+	// CreateSlot, DropSlot and AdvanceSlot keep the slots. What is to be done to a
+	// logical one can take long: it is begun, and a later look sees its end.
+	CreateSlot(ctx context.Context, slot ha.CreateSlot) error
 	DropSlot(ctx context.Context, name string) error
 	AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error
+
 	Checkpoint() // in the background
 	Configure(ctx context.Context, dynamic map[string]any) error
 	MoveAside(ctx context.Context) error
@@ -304,6 +307,11 @@ func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
 func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	for _, fault := range a.memory.newFaults(o.Store.View.Faults) {
 		a.log.Warn("the store holds a value that cannot be read", "fault", fault)
+	}
+	for _, clash := range o.SlotClashes() {
+		if a.memory.slots.newFault(clash) {
+			a.log.Error(clash)
+		}
 	}
 	if plan.Why == ha.StoreAway && o.Memory.Awake < time.Second {
 		return // the watch that has just been opened speaks in a moment

@@ -96,8 +96,8 @@ func (s *fakeServer) Follow(_ context.Context, u ha.Upstream) error {
 	return s.call("follow %s", u.Member)
 }
 func (s *fakeServer) ReadLog(context.Context, ha.Upstream) ha.LeaderLog { return s.log }
-func (s *fakeServer) CreateSlot(_ context.Context, name string) error {
-	return s.call("create slot %s", name)
+func (s *fakeServer) CreateSlot(_ context.Context, slot ha.CreateSlot) error {
+	return s.call("create slot %s", slot.Name)
 }
 func (s *fakeServer) DropSlot(_ context.Context, name string) error {
 	return s.call("drop slot %s", name)

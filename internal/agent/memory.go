@@ -50,14 +50,14 @@ type memory struct {
 	hasReason   bool
 	faults      []string
 	failure     string
-	slotFaults  map[string]bool // told already
-	failures    int             // passes in a row that failed
-	immediately int             // passes in a row that asked for another one at once
+	slots       slotMemory
+	failures    int // passes in a row that failed
+	immediately int // passes in a row that asked for another one at once
 }
 
 func (m *memory) begin(now time.Time, dynamic map[string]any) {
 	m.started, m.dynamic = now, dynamic
-	m.seen, m.slotFaults = map[string]time.Time{}, map[string]bool{}
+	m.seen = map[string]time.Time{}
 	settings, _, err := cluster.ReadSettings(dynamic)
 	if err != nil {
 		settings = cluster.DefaultSettings()
@@ -138,7 +138,6 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 		m.rewindLost = false // another leader, another try (B-307)
 	}
 	m.remember(now, o)
-
 	o.Memory = ha.Memory{
 		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
@@ -155,6 +154,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	for name, at := range m.seen {
 		o.Memory.Seen[name] = now.Sub(at)
 	}
+	m.slots.notice(o)
 	o.Peers = m.peers
 	o.Peers.Age, o.Peers.Done = since(now, m.peersAt), since(now, m.peersDone)
 	o.Log = m.log
@@ -221,16 +221,6 @@ func (m *memory) newFaults(faults []string) []string {
 	fresh := slices.DeleteFunc(slices.Clone(faults), func(f string) bool { return slices.Contains(m.faults, f) })
 	m.faults = faults
 	return fresh
-}
-
-// newSlotFault reports that the fault of a slot was not seen before. The few that
-// were are kept for the agent's life.
-func (m *memory) newSlotFault(err error) bool {
-	if m.slotFaults[err.Error()] || len(m.slotFaults) > 100 {
-		return false
-	}
-	m.slotFaults[err.Error()] = true
-	return true
 }
 
 func (m *memory) newFailure(action, said string) bool {

@@ -53,8 +53,8 @@ type Settings struct {
 	UseSlots             bool
 	StandbyCluster       bool // this cluster follows another one
 
-	Permanent []string     // slots that are kept whoever uses them, sorted
-	Ignore    []IgnoreSlot // slots that are left alone
+	Permanent []PermanentSlot // sorted by name
+	Ignore    []IgnoreSlot    // slots that are left alone
 }
 
 // GiveUp is how long a server whose right to write has ended stands still, for the
@@ -67,9 +67,6 @@ func (s Settings) GiveUp() time.Duration {
 	}
 	return s.TTL
 }
-
-// IgnoreSlot matches slots that are none of ours. An empty field matches all.
-type IgnoreSlot struct{ Name, Type, Database, Plugin string }
 
 // DefaultSettings are Patroni's (compat/config.md §3.2).
 func DefaultSettings() Settings {
@@ -123,7 +120,9 @@ func ReadSettings(doc map[string]any) (s Settings, notes []string, err error) {
 	readUnits(doc, &s.MemberSlotsTTL, "member_slots_ttl")
 	s.CheckTimeline, s.Failsafe, s.Pause = Truth(doc["check_timeline"]), Truth(doc["failsafe_mode"]), Truth(doc["pause"])
 	s.StandbyCluster = standbyCluster(doc["standby_cluster"])
-	s.Permanent, s.Ignore = permanentSlots(doc), ignoreSlots(doc["ignore_slots"])
+	permanent, passedOver := permanentSlots(doc)
+	s.Permanent, s.Ignore = permanent, ignoreSlots(doc["ignore_slots"])
+	notes = append(notes, passedOver...)
 	if s.StandbyCluster { // nobody commits here: synchronous_mode has no meaning
 		return s, notes, nil
 	}
@@ -276,32 +275,4 @@ func TimeWithUnit(v any) (time.Duration, bool) {
 func standbyCluster(v any) bool {
 	m, ok := v.(map[string]any)
 	return ok && slices.ContainsFunc([]string{"host", "port", "restore_command"}, func(k string) bool { return rawTruth(m[k]) })
-}
-
-// permanentSlots are the names of the first of the three keys that lists any
-// (compat/config.md §3.2).
-func permanentSlots(doc map[string]any) []string {
-	for _, key := range []string{"permanent_replication_slots", "permanent_slots", "slots"} {
-		if slots, ok := doc[key].(map[string]any); ok && len(slots) > 0 {
-			return slices.Sorted(maps.Keys(slots))
-		}
-	}
-	return nil
-}
-
-func ignoreSlots(v any) []IgnoreSlot {
-	list, _ := v.([]any)
-	var out []IgnoreSlot
-	for _, item := range list {
-		if m, ok := item.(map[string]any); ok {
-			text := func(name string) string { s, _ := m[name].(string); return s }
-			out = append(out, IgnoreSlot{text("name"), text("type"), text("database"), text("plugin")})
-		}
-	}
-	return out
-}
-
-// Matches reports whether a physical slot of that name is to be left alone.
-func (i IgnoreSlot) Matches(physical string) bool {
-	return (i.Name == "" || i.Name == physical) && (i.Type == "" || i.Type == "physical") && i.Database == "" && i.Plugin == ""
 }

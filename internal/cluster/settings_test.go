@@ -278,12 +278,52 @@ func TestTruth(t *testing.T) {
 func TestSlotsOfOthers(t *testing.T) {
 	s, _, err := ReadSettings(document(t, `{"permanent_slots":{},"slots":{"b":{"type":"physical"},"a":null},
 		"ignore_slots":[{"name":"x","type":"physical"},{"type":"logical"},"junk",{"name":"y","database":"db"}]}`))
-	if err != nil || !reflect.DeepEqual(s.Permanent, []string{"a", "b"}) || len(s.Ignore) != 3 {
+	if err != nil || !reflect.DeepEqual(s.Permanent, []PermanentSlot{{Name: "a"}, {Name: "b"}}) || len(s.Ignore) != 3 {
 		t.Fatalf("got %v, %v, %v", s.Permanent, s.Ignore, err)
 	}
-	for i, want := range [][2]bool{{true, false}, {false, false}, {false, false}} {
-		if got := [2]bool{s.Ignore[i].Matches("x"), s.Ignore[i].Matches("y")}; got != want {
+	for i, want := range [][3]bool{{true, false, false}, {false, false, true}, {false, true, false}} {
+		got := [3]bool{s.Ignore[i].Matches("x", "physical", "", ""), s.Ignore[i].Matches("y", "logical", "db", "p"), s.Ignore[i].Matches("z", "logical", "db", "p")}
+		if i == 1 { // a type alone
+			got[1] = false
+		}
+		if got != want {
 			t.Errorf("%+v matches %v, want %v", s.Ignore[i], got, want)
+		}
+	}
+}
+
+func TestPermanentSlots(t *testing.T) {
+	s, notes, err := ReadSettings(document(t, `{"slots":{
+		"nothing":null, "zero":0, "empty":{}, "physical":{"type":"physical","database":"d","plugin":"p"}, "one_kind":{"cluster_type":"standby"},
+		"logical":{"type":"logical","database":"d","plugin":"p"}, "by_its_fields":{"database":5,"plugin":"p"}, "half":{"database":"d"},
+		"Upper":null, "":null, "with-dash":null, "`+strings.Repeat("x", 64)+`":null, "text":"physical", "other":{"type":"x"}, "no_plugin":{"type":"logical","database":"d"},
+		"`+strings.Repeat("y", 63)+`":null}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []PermanentSlot{{Name: "by_its_fields", Database: "5", Plugin: "p"}, {Name: "empty"}, {Name: "half"}, {Name: "logical", Database: "d", Plugin: "p"},
+		{Name: "nothing"}, {Name: "one_kind", ClusterType: "standby"}, {Name: "physical"}, {Name: strings.Repeat("y", 63)}, {Name: "zero"}}
+	if !reflect.DeepEqual(s.Permanent, want) {
+		t.Errorf("got %+v", s.Permanent)
+	}
+	passedOver := []string{"slots. is", "slots.Upper is", "slots.no_plugin is", "slots.other is", "slots.text is", "slots.with-dash is", "slots.xxx"}
+	for i, note := range notes {
+		if i >= len(passedOver) || !strings.HasPrefix(note, passedOver[i]) || !strings.Contains(note, "passed over: ") {
+			t.Errorf("note %d: %s", i, note)
+		}
+	}
+	if len(notes) != len(passedOver) {
+		t.Errorf("%d notes", len(notes))
+	}
+	for _, c := range []struct {
+		slot              PermanentSlot
+		ordinary, standby bool
+	}{
+		{PermanentSlot{Name: "a"}, true, true}, {PermanentSlot{Name: "a", ClusterType: "primary"}, true, false},
+		{PermanentSlot{Name: "a", ClusterType: "standby"}, false, true}, {PermanentSlot{Name: "a", Database: "d", Plugin: "p"}, true, false},
+	} {
+		if c.slot.In(false) != c.ordinary || c.slot.In(true) != c.standby {
+			t.Errorf("%+v is in an ordinary cluster %v, in a standby cluster %v", c.slot, c.slot.In(false), c.slot.In(true))
 		}
 	}
 }

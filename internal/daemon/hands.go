@@ -40,6 +40,7 @@ type hands struct {
 	job      *job
 	last     ha.Finished
 	lastAt   time.Time
+	logical  *logicalSlots
 	upstream ha.Upstream // whom we told the server to follow; unknown after our restart
 	reloads  int         // how often the server was told to read its files
 	look     lookCache
@@ -61,6 +62,7 @@ var errWorking = errors.New("other work is under way")
 
 func newHands(base context.Context, pg *postgres.Server, k *keeper, w *warden, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
 	h := &hands{pg: pg, keeper: k, warden: w, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
+	h.logical = newLogicalSlots(h)
 	pg.LaunchBy(k)
 	k.onChange(h.notify)
 	w.changed = h.notify
@@ -168,6 +170,7 @@ func (h *hands) Begin(action ha.Action) error {
 		return fmt.Errorf("begin %T: %w", action, errWorking)
 	}
 	h.job = j
+	h.logical.halt()
 	h.wait.Go(func() {
 		defer cancel()
 		h.finish(j, run(ctx))
@@ -222,7 +225,7 @@ func tenth(percent string) string {
 func workName(w ha.Work) string {
 	return map[ha.Work]string{
 		ha.Bootstrapping: "bootstrap", ha.Copying: "base backup", ha.Rewinding: "rewind", ha.StartingPrimary: "start as primary",
-		ha.StartingStandby: "start as standby", ha.Preparing: "pre_promote", ha.Promoting: "promotion", ha.StoppingServer: "stop",
+		ha.CopyingSlots: "copy of logical slots", ha.StartingStandby: "start as standby", ha.Preparing: "pre_promote", ha.Promoting: "promotion", ha.StoppingServer: "stop",
 	}[w]
 }
 
@@ -329,7 +332,7 @@ func (h *hands) setUpstream(u ha.Upstream) {
 }
 
 func fromHA(u ha.Upstream) postgres.Upstream {
-	return postgres.Upstream{Name: u.Member, Host: u.Host, Port: u.Port, Database: u.Database, Slot: u.Slot}
+	return postgres.Upstream{Name: u.Member, Host: u.Host, Port: u.Port, Database: u.Database, Slot: u.Slot, Feedback: u.Feedback}
 }
 
 // ReadLog asks the leader's server whether it is primary and for its history.
@@ -352,11 +355,15 @@ func (h *hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 	return out
 }
 
-// CreateSlot, DropSlot and AdvanceSlot keep the members' slots.
-func (h *hands) CreateSlot(ctx context.Context, name string) error {
+// CreateSlot makes a slot; a logical one beside the passes.
+func (h *hands) CreateSlot(ctx context.Context, slot ha.CreateSlot) error {
+	if slot.Plugin != "" {
+		h.logical.create(slot)
+		return nil
+	}
 	ctx, done := h.keeper.whileRunning(ctx)
 	defer done()
-	return h.pg.CreateSlot(ctx, name)
+	return h.pg.CreateSlot(ctx, slot.Name)
 }
 
 // DropSlot removes a slot.
@@ -366,8 +373,13 @@ func (h *hands) DropSlot(ctx context.Context, name string) error {
 	return h.pg.DropSlot(ctx, name)
 }
 
-// AdvanceSlot lets a slot give up the log before a position.
+// AdvanceSlot lets a slot give up the log before a position; a logical one beside the
+// passes.
 func (h *hands) AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error {
+	if slot.Database != "" {
+		h.logical.advance(slot)
+		return nil
+	}
 	ctx, done := h.keeper.whileRunning(ctx)
 	defer done()
 	return h.pg.AdvanceSlot(ctx, slot.Name, slot.To)

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"strings"
-
 	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 )
@@ -21,9 +19,6 @@ func unusedDynamic(doc map[string]any) []string {
 	if settings.Synchronous != "" {
 		out = append(out, "synchronous_mode is not managed yet: commits do not wait for a standby; "+
 			"a sync key that is there already still limits who may be promoted")
-	}
-	if len(settings.Permanent) > 0 {
-		out = append(out, "permanent slots are left alone, but not created yet: "+strings.Join(settings.Permanent, ", "))
 	}
 	if settings.StandbyCluster {
 		out = append(out, "standby_cluster is not supported yet: this node will not be promoted")

@@ -44,6 +44,9 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 			}
 			return h.pg.Promote(ctx, a.Above)
 		}
+	case ha.CopySlots:
+		j.work, j.upstream = ha.CopyingSlots, a.From
+		return func(ctx context.Context) error { return h.copySlots(ctx, a) }
 	case ha.Stop:
 		j.work, j.purpose = ha.StoppingServer, a.For
 		return func(ctx context.Context) error { return h.stop(ctx, j, a) }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"matriarch/internal/cluster"
-	"matriarch/internal/wal"
 )
 
 // askFailsafe is the question that lets a leader go on without the store where
@@ -38,12 +37,7 @@ func (o Observation) askFailsafe() (AskFailsafe, bool) {
 	}
 	slices.Sort(ask.Needed)
 	if o.Server.Answering {
-		ask.Call.Slots = map[string]wal.LSN{cluster.SlotName(o.Me.Name): o.Server.End.LSN}
-		for _, slot := range o.Server.Slots {
-			if !slot.Foreign {
-				ask.Call.Slots[slot.Name] = slot.Restart
-			}
-		}
+		ask.Call.Slots = o.slotPositions()
 	}
 	return ask, true
 }

@@ -47,6 +47,7 @@ func TestALeaderAsksPatronisMembersWhenTheStoreIsSilent(t *testing.T) {
 		{"at the first silence, also while the mirror is believed", func(o *Observation) { o.Store.Current = true }, after(Leading, loop, round)},
 		{"one who is not in the store any more may be Patroni's", func(o *Observation) {
 			o.Store.View.Members = o.Store.View.Members[:1]
+			o.Memory.Seen = map[string]time.Duration{"n2": time.Minute, "n3": time.Minute}
 		}, after(StoreAway, loop, departed)},
 		{"B-544: without slots while the server does not answer", both(frozen, over(time.Second)), after(StoreAway, loop, unread)},
 		{"B-540: not with the mode off", func(o *Observation) { o.Store.Settings.Failsafe = false }, nothing},

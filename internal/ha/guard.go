@@ -88,7 +88,7 @@ func away(o Observation) Plan {
 	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !o.Right.Barred && !s.Pause:
 		return o.promotion()
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
-		return wait(StoreAway, s.LoopWait)
+		return keepSlotsAway(o, wait(StoreAway, s.LoopWait))
 	case o.crashedLeader() && o.firm() && !o.Right.Barred && !s.Pause:
 		return do(CrashRestart, StartPrimary{}) // the permit holds, so nobody else can lead
 	case o.crashedLeader() && o.Right.Leading && o.Right.Over < s.GiveUp() && !o.Right.Barred && !s.Pause:
@@ -98,8 +98,17 @@ func away(o Observation) Plan {
 	case o.demotedOffline():
 		return do(StoreAwayTooLong, StartStandby{}) // for readers (B-158)
 	default:
-		return wait(StoreAway, s.LoopWait)
+		return keepSlotsAway(o, wait(StoreAway, s.LoopWait))
 	}
+}
+
+// keepSlotsAway goes on with the slots by the last view, where failsafe mode tells of
+// the leader's: they would hold back more and more log (B-090, B-353).
+func keepSlotsAway(o Observation, plan Plan) Plan {
+	if !o.Store.Settings.Failsafe || o.Server.Directory != Data || o.Store.View.Revision == 0 {
+		return plan
+	}
+	return keepSlots(o, plan)
 }
 
 // crashedLeader reports that the primary of the leading member is down.

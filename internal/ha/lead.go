@@ -96,7 +96,7 @@ func (o Observation) leaderRecords() []Action {
 	if !v.Config.Valid && len(o.Store.Dynamic) > 0 {
 		actions = append(actions, PutConfig{Document: o.Store.Dynamic})
 	}
-	if status := o.status(); o.Memory.StatusAge >= o.Store.Settings.LoopWait && !status.Equal(v.Status) {
+	if status := o.status(); o.statusDue(status) {
 		actions = append(actions, PutStatus{Status: status})
 	}
 	if data, due := v.FailsafeWrite(o.Store.Settings, o.Me.Name, o.Me.APIURL); due {
@@ -117,18 +117,31 @@ func (o Observation) checkpointPending() bool {
 	return o.Server.Role == Primary && o.Server.CheckpointTimeline != 0 && o.Server.CheckpointTimeline < o.Server.End.Timeline
 }
 
+// statusDue reports that the status has to be written: every loop_wait, and soon when
+// there is a slot that the others do not know, since they make their own by it.
+func (o Observation) statusDue(status cluster.Status) bool {
+	stored := o.Store.View.Status
+	due := o.Store.Settings.LoopWait
+	if !sameNames(status.Slots, stored.Slots) {
+		due = settle
+	}
+	return o.Memory.StatusAge >= due && !status.Equal(stored)
+}
+
+func sameNames(a, b map[string]wal.LSN) bool {
+	for name := range a {
+		if _, both := b[name]; !both {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
 // status is what the leader writes of itself: its position, that of every slot,
 // and the slots of absent members that are still kept (B-340, B-336).
 func (o Observation) status() cluster.Status {
-	status := cluster.Status{Known: true, Optime: o.Server.End.LSN, Slots: map[string]wal.LSN{}}
-	for _, slot := range o.Server.Slots {
-		if !slot.Foreign {
-			status.Slots[slot.Name] = slot.Restart
-		}
-	}
+	status := cluster.Status{Known: true, Optime: o.Server.End.LSN, Slots: o.publishedSlots()}
 	if o.Store.Settings.UseSlots {
-		// There is no such slot, but the others advance their copy of it by this.
-		status.Slots[cluster.SlotName(o.Me.Name)] = o.Server.End.LSN
 		status.Retain = o.retained()
 	}
 	return status

@@ -53,7 +53,7 @@ func TestTheLeaderKeepsTheRecords(t *testing.T) {
 		{"B-085: and not when nothing has changed", old, wait(Leading, loop)},
 		{"B-336: with the slots of members that were seen lately", both(position, old, func(o *Observation) {
 			o.Memory.Seen = map[string]time.Duration{"n5": time.Minute, "n4": 0, "n6": 1800 * time.Second}
-		}), after(Leading, loop, PutStatus{kept}, CreateSlot{"n4"}, CreateSlot{"n5"})},
+		}), after(Leading, settle, PutStatus{kept}, CreateSlot{Name: "n4"}, CreateSlot{Name: "n5"})},
 		{"B-015: a lost identity is written again", func(o *Observation) { o.Store.View.Initialize = cluster.Initialize{} },
 			after(Leading, loop, AdoptInitialize{SystemID: systemID})},
 		{"B-016: so is a lost configuration", func(o *Observation) { o.Store.View.Config = cluster.Config{} },

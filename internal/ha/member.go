@@ -75,6 +75,10 @@ func (o Observation) State() cluster.State {
 		return cluster.StateCreatingCopy
 	case StartingPrimary, StartingStandby:
 		return cluster.StateStarting
+	case CopyingSlots:
+		if !o.Server.Answering {
+			return cluster.StateRestarting
+		}
 	case StoppingServer:
 		return cluster.StateStopping
 	}

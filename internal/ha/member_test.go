@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"matriarch/internal/cluster"
-	"matriarch/internal/wal"
 )
 
 // TestWhatAMemberSaysOfItself is B-098: a case states what differs from the healthy
@@ -167,42 +166,5 @@ func TestUpkeepOfTheLease(t *testing.T) {
 		{"one without a lease gets one, and writes its key", both(tried(Idle), func(o *Observation) { o.Store.LeaseID = 0 }),
 			after(Following, time.Second, Renew{}, PutMember{standby().member()})},
 		{"also while the store is away", both(storeAway, aged(loop), tried(loop)), after(StoreAway, soon, Renew{})},
-	})
-}
-
-func TestSlots(t *testing.T) {
-	slots := func(s ...Slot) func(*Observation) { return func(o *Observation) { o.Server.Slots = s } }
-	idle := func(name string, restart wal.LSN) Slot { return Slot{Name: name, Restart: restart} }
-	xmin := idle("n3", flushed)
-	xmin.HasXmin = true
-	lost := idle("n3", flushed)
-	lost.Lost = true
-	mark := func(i int, name string, value any) func(*Observation) {
-		return func(o *Observation) { o.Store.View.Members[i].Tags = cluster.Tags{name: value} }
-	}
-	decided(t, leader, []decision{
-		{"B-331: one for each other member, in order", slots(), after(Leading, loop, CreateSlot{"n2"}, CreateSlot{"n3"})},
-		{"B-331: none for those that do not stream", both(slots(slot("n2", true)), mark(2, "nostream", true)), wait(Leading, loop)},
-		{"B-346: others are dropped", slots(slot("n2", true), slot("n3", true), slot("x", false)), after(Leading, loop, DropSlot{"x"})},
-		{"B-346: not while in use", slots(slot("n2", true), slot("n3", true), slot("x", true)), wait(Leading, loop)},
-		{"B-516: not while paused", both(paused, slots(slot("n2", true), slot("n3", true), slot("x", false))), wait(Leading, loop)},
-		{"logical ones are none of ours", slots(slot("n2", true), slot("n3", true), Slot{Name: "x", Foreign: true}), wait(Leading, loop)},
-		{"B-346: one that lost its log is made anew", slots(slot("n2", true), lost), after(Leading, loop, DropSlot{"n3"})},
-		{"the leader's own slots are moved by their members", slots(slot("n2", true), idle("n3", 1)), wait(Leading, loop)},
-		{"B-335: a member that was seen lately keeps its slot", func(o *Observation) { o.Memory.Seen = map[string]time.Duration{"n9": time.Minute, "n1": 0} },
-			after(Leading, loop, CreateSlot{"n9"})},
-		{"B-336: for member_slots_ttl", func(o *Observation) { o.Memory.Seen = map[string]time.Duration{"n9": 30 * time.Minute} }, wait(Leading, loop)},
-		{"B-330: use_slots off", both(slots(idle("x", 1)), func(o *Observation) { o.Store.Settings.UseSlots = false }), wait(Leading, loop)},
-	})
-	decided(t, standby, []decision{
-		{"B-331: a standby keeps them too", slots(), after(Following, loop, CreateSlot{"n1"}, CreateSlot{"n3"})},
-		{"B-350: and moves them on", slots(slot("n1", false), idle("n3", 1)), after(Following, loop, AdvanceSlot{"n3", flushed})},
-		{"B-350: not beyond what it has replayed", both(slots(slot("n1", false), idle("n3", 1)), func(o *Observation) { o.Server.Replayed = flushed - 1 }), wait(Following, loop)},
-		{"B-348: one that holds back vacuum is made anew", slots(slot("n1", false), xmin), after(Following, loop, DropSlot{"n3"})},
-		{"B-350: one that keeps nothing, too", slots(slot("n1", false), idle("n3", 0)), after(Following, loop, DropSlot{"n3"})},
-		{"B-335: it keeps what the leader keeps", func(o *Observation) { o.Store.View.Status.Retain = []string{"n2", "n9"} }, after(Following, loop, CreateSlot{"n9"})},
-		{"B-331: with nofailover only its own followers'", both(slots(), tagged("nofailover", true)), wait(Following, loop)},
-		{"B-331: with nofailover its own followers'", both(slots(), tagged("nofailover", true), mark(2, "replicatefrom", "n2")),
-			after(Following, loop, CreateSlot{"n3"})},
 	})
 }

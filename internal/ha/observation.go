@@ -11,6 +11,7 @@
 package ha
 
 import (
+	"slices"
 	"time"
 
 	"matriarch/internal/cluster"
@@ -205,8 +206,8 @@ type Server struct {
 	WasPrimary bool // down: it ran as a primary last
 	Clean      bool // down: it was shut down in order
 
-	Upstream           Upstream // whom its configuration says to follow
-	Slots              []Slot
+	Upstream           Upstream     // whom its configuration says to follow
+	Slots              []Slot       // sorted by name
 	CheckpointTimeline wal.Timeline // timeline of the last checkpoint in the control file
 	History            wal.History  // of this server's own timeline, as its pg_wal has it
 	HistoryTime        string       // when that history file was written, ISO 8601
@@ -223,16 +224,50 @@ type Upstream struct {
 	Port     int
 	Database string
 	Slot     string // empty: without a slot
+	Feedback bool   // it is told which rows are still needed here (B-377)
 }
 
-// Slot is a physical replication slot of this server.
+// Slot is a replication slot of this server. Temporary ones, and those that the servers
+// keep in step by themselves (failover, since PostgreSQL 17), are not shown (B-341).
 type Slot struct {
-	Name    string
-	Active  bool
-	Restart wal.LSN // 0: it keeps nothing
-	Foreign bool    // logical: none of ours
-	HasXmin bool
-	Lost    bool // wal_status says that its log is gone
+	Name      string
+	Logical   bool
+	Database  string // of a logical one
+	Plugin    string // likewise
+	Active    bool
+	Restart   wal.LSN // 0: it keeps nothing
+	Confirmed wal.LSN // of a logical one: how far its client has got
+	HasXmin   bool
+	Lost      bool // wal_status says that its log is gone
+	Spent     bool // logical: it could not be moved on, for want of log (B-352)
+	Young     bool // somebody else made it while this agent looked on
+}
+
+// position is where a slot stands, as others are told (B-340).
+func (s Slot) position() wal.LSN {
+	if s.Logical {
+		return s.Confirmed
+	}
+	return s.Restart
+}
+
+func (s Slot) kind() string {
+	if s.Logical {
+		return "logical"
+	}
+	return "physical"
+}
+
+// has reports that there is a slot of that name, and spent that it is of no use for
+// want of log.
+func (s Server) has(slot string) bool { return s.anySlot(slot, func(Slot) bool { return true }) }
+
+func (s Server) spent(slot string) bool {
+	return s.anySlot(slot, func(found Slot) bool { return found.Spent })
+}
+
+func (s Server) anySlot(name string, holds func(Slot) bool) bool {
+	return slices.ContainsFunc(s.Slots, func(slot Slot) bool { return slot.Name == name && holds(slot) })
 }
 
 // Work is long work on the server. One at a time is under way.
@@ -249,6 +284,7 @@ const (
 	Preparing // pre_promote
 	Promoting
 	StoppingServer
+	CopyingSlots // of the leader's logical slots, with a restart
 )
 
 // Purpose is why the server is being stopped, which decides what happens to the

@@ -98,12 +98,17 @@ type (
 	// Follow changes whom a running standby follows, without a restart.
 	Follow struct{ Upstream Upstream }
 
-	// CreateSlot, DropSlot and AdvanceSlot keep the slots of the members.
-	CreateSlot  struct{ Name string }
-	DropSlot    struct{ Name string }
+	// CreateSlot makes a slot: a logical one where a database and a plugin are given.
+	// That, like the moving of one, can take long and is not waited for.
+	CreateSlot struct{ Name, Database, Plugin string }
+	DropSlot   struct{ Name string }
+
+	// AdvanceSlot lets a slot give up the log before a position. Database: of a
+	// logical one.
 	AdvanceSlot struct {
-		Name string
-		To   wal.LSN
+		Name     string
+		To       wal.LSN
+		Database string
 	}
 
 	// Checkpoint puts the new timeline into the control file, in the background.
@@ -172,6 +177,14 @@ type (
 	// (0: the next one).
 	Promote struct{ Above wal.Timeline }
 
+	// CopySlots brings logical slots over from the leader's server. This one, a standby,
+	// is stopped for it and started anew, to follow the upstream.
+	CopySlots struct {
+		Slots    []cluster.PermanentSlot
+		From     Upstream
+		Upstream Upstream
+	}
+
 	// Stop stops the server. With Within set, it is killed when it takes longer.
 	Stop struct {
 		Mode       StopMode
@@ -214,4 +227,5 @@ func (StartPrimary) action()    {}
 func (StartStandby) action()    {}
 func (PrePromote) action()      {}
 func (Promote) action()         {}
+func (CopySlots) action()       {}
 func (Stop) action()            {}

@@ -55,8 +55,7 @@ var clock = map[string]bool{"Now": true, "Since": true, "Until": true, "After": 
 // mapRanges are the functions that may walk over a map, with the reason why its
 // order cannot reach the plan.
 var mapRanges = map[string]string{
-	"keepSlots": "missing slots are sorted before they are created",
-	"retained":  "sorted before it is returned",
+	"retained": "sorted before it is returned",
 }
 
 func sources(t *testing.T) (*token.FileSet, map[string]*ast.File) {

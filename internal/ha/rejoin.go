@@ -71,6 +71,8 @@ func (o Observation) comingBack() bool {
 		return o.Last.Purpose == ForHandOver && !o.Last.Failed
 	case o.Last.Work == Rewinding, o.Last.Work == Copying:
 		return !o.Last.Failed
+	case o.Last.Work == CopyingSlots: // it was running before
+		return true
 	}
 	return false
 }
@@ -127,7 +129,7 @@ func follow(o Observation) Plan {
 	case o.Server.Outgrown && !s.Pause: // B-517
 		return do(Outgrown, Stop{Mode: Fast, For: ForRepair})
 	case want == o.Server.Upstream && o.Server.Streaming:
-		return keepSlots(o, wait(Following, s.LoopWait))
+		return copySlots(o, keepSlots(o, wait(Following, s.LoopWait)))
 	case want == o.Server.Upstream && o.Server.End.Timeline == leader.Timeline && leader.Timeline != 0:
 		return keepSlots(o, wait(Following, 10*soon)) // not streaming yet, or not any more
 	}
@@ -169,14 +171,20 @@ func (o Observation) upstream() Upstream {
 	}
 	if name := o.Me.Tags.ReplicateFrom(); name != "" && name != o.Me.Name {
 		if m, ok := o.Store.View.Member(name); ok {
-			return upstream(m, slot)
+			return o.fedBack(upstream(m, slot))
 		}
 	}
 	leader, ok := o.Store.View.LeaderMember()
 	if !ok || leader.Name == o.Me.Name {
 		return Upstream{}
 	}
-	return upstream(leader, slot)
+	return o.fedBack(upstream(leader, slot))
+}
+
+// fedBack has the feedback go to the upstream, if there is one, where it must.
+func (o Observation) fedBack(u Upstream) Upstream {
+	u.Feedback = u.Host != "" && o.feedsBack(o.Me.Name, o.Me.Tags)
+	return u
 }
 
 // upstream turns a member into a server to connect to; nobody, if its address is

@@ -3,92 +3,181 @@ package ha
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"matriarch/internal/cluster"
 	"matriarch/internal/wal"
 )
 
-// keepSlots adds what brings the physical slots of this server into order. Every
-// node keeps a slot for every other member, so that whoever is promoted still has
-// the log that the others need (B-331, B-345 to B-350).
+// settle is when to look again after slots were made or dropped: what follows from
+// it, for example that others learn of a new one, is not to wait for loop_wait.
+const settle = time.Second
+
+// keepSlots adds what brings the slots of this server into order (B-345 to B-352).
+// Every node keeps a slot for every other member, and the permanent ones, so that
+// whoever is promoted still has the log that the others need.
 func keepSlots(o Observation, plan Plan) Plan {
-	if !o.Store.Settings.UseSlots || !o.Server.Answering || o.Store.Settings.StandbyCluster {
+	if !o.Server.Answering || o.Store.Settings.StandbyCluster {
 		return plan
 	}
-	wanted := o.wantedSlots()
+	wanted, _ := o.wantedSlots()
+	before := len(plan.Do)
 	for _, slot := range o.Server.Slots {
-		known, want := wanted[slot.Name]
-		delete(wanted, slot.Name)
+		w, ok := find(wanted, slot.Name)
 		switch {
-		case slot.Foreign, slot.Active, o.leftAlone(slot.Name):
-		case !want || slot.Lost:
-			if !o.Store.Settings.Pause { // B-516
-				plan.Do = append(plan.Do, DropSlot{Name: slot.Name})
-			}
-		case o.Server.Role == Primary: // its member will move it
-		case slot.HasXmin, slot.Restart == 0:
-			// B-348, B-350: left from when it was in use; it would hold back vacuum
-			// for ever, or keep nothing. It is made anew in the next pass.
-			plan.Do = append(plan.Do, DropSlot{Name: slot.Name})
-		case known > slot.Restart && known <= o.Server.Replayed:
-			plan.Do = append(plan.Do, AdvanceSlot{Name: slot.Name, To: known})
+		case !ok && !o.disposable(slot), ok && slot.Active:
+		case !ok, !w.like(slot), slot.Lost && o.disposable(slot):
+			plan.Do = append(plan.Do, DropSlot{Name: slot.Name}) // made anew in a later pass
+		case slot.Logical:
+			plan.Do = append(plan.Do, o.moveLogical(slot, w)...)
+		default:
+			plan.Do = append(plan.Do, o.movePhysical(slot, w)...)
 		}
 	}
-	var missing []string
-	for name := range wanted {
-		missing = append(missing, name)
+	for _, w := range wanted {
+		if !o.Server.has(w.Name) && (!w.Logical() || o.Server.Role == Primary) { // B-349, B-351
+			plan.Do = append(plan.Do, CreateSlot{Name: w.Name, Database: w.Database, Plugin: w.Plugin})
+		}
 	}
-	slices.Sort(missing) // equal observations give equal plans
-	for _, name := range missing {
-		plan.Do = append(plan.Do, CreateSlot{Name: name})
+	changed := slices.ContainsFunc(plan.Do[before:], func(a Action) bool {
+		_, moves := a.(AdvanceSlot)
+		return !moves
+	})
+	if changed && plan.LookAgain > 0 {
+		plan.LookAgain = min(plan.LookAgain, settle)
 	}
 	return plan
 }
 
-// leftAlone reports a slot that the configuration gives to somebody else: a
-// permanent one, or one that ignore_slots matches (B-337, B-346).
-func (o Observation) leftAlone(name string) bool {
+// disposable reports that a slot may be dropped if nobody wants it (B-346). One that
+// somebody made while this agent was looking on stays until the server is started
+// anew or changes its role (B-345): a subscriber that is away for a moment must not
+// lose its place for that.
+func (o Observation) disposable(slot Slot) bool {
 	s := o.Store.Settings
-	return slices.Contains(s.Permanent, name) || slices.ContainsFunc(s.Ignore, func(i cluster.IgnoreSlot) bool { return i.Matches(name) })
+	return !slot.Active && !slot.Young && !s.Pause && !slices.ContainsFunc(s.Ignore, func(i cluster.IgnoreSlot) bool {
+		return i.Matches(slot.Name, slot.kind(), slot.Database, slot.Plugin)
+	})
 }
 
-// wantedSlots are the slots that should exist here, with the position that the
-// leader published for each (0: none).
-func (o Observation) wantedSlots() map[string]wal.LSN {
-	v, mine := o.Store.View, cluster.SlotName(o.Me.Name)
-	wanted := map[string]wal.LSN{}
-	for _, m := range v.Members {
-		if m.Name == o.Me.Name || m.Tags.Nostream() {
-			continue
-		}
-		if o.Me.Tags.Nofailover() && m.Tags.ReplicateFrom() != o.Me.Name {
-			continue // it will never be promoted, so only its own followers matter
-		}
-		name := cluster.SlotName(m.Name)
-		wanted[name] = v.Status.Slots[name]
-		if m.Tags.ReplicateFrom() != "" { // B-334
-			wanted[name] = max(wanted[name], m.Position())
-		}
+// movePhysical is what to do with a physical slot that nobody is using (B-348, B-350).
+func (o Observation) movePhysical(slot Slot, w wantedSlot) []Action {
+	limit := o.Server.Replayed
+	if o.Server.Role == Primary {
+		limit = o.Server.End.LSN
 	}
-	keep := v.Status.Retain
-	if o.Leadership() == Ours {
-		keep = o.retained()
+	leader := o.Store.View.Leader.Name
+	led := leader != "" && (leader != o.Me.Name || o.Server.Role == Primary)
+	to := min(w.known, limit)
+	switch {
+	case w.use == inUse: // its member will move it
+	case slot.HasXmin && w.use == unused && led:
+		// Left from when it was in use; it would hold back vacuum for ever.
+		return []Action{DropSlot{Name: slot.Name}}
+	case slot.HasXmin:
+	case slot.Restart == 0: // made by others; it keeps nothing, and cannot be moved
+		return []Action{DropSlot{Name: slot.Name}}
+	case to > slot.Restart:
+		return []Action{AdvanceSlot{Name: slot.Name, To: to}}
 	}
-	for _, name := range keep {
-		if _, listed := wanted[name]; !listed && name != mine && !o.Me.Tags.Nofailover() {
-			wanted[name] = v.Status.Slots[name]
-		}
-	}
-	delete(wanted, mine)
-	return wanted
+	return nil
 }
 
-// retained are the slots whose members were seen within member_slots_ttl (B-336),
-// sorted.
+// moveLogical lets a standby's copy of a logical slot follow the leader's (B-352).
+func (o Observation) moveLogical(slot Slot, w wantedSlot) []Action {
+	to := min(w.known, o.Server.Replayed)
+	if o.Server.Role == Primary || slot.Spent || to <= slot.Confirmed {
+		return nil
+	}
+	return []Action{AdvanceSlot{Name: slot.Name, To: to, Database: slot.Database}}
+}
+
+// copySlots adds the copying of logical slots that this standby lacks, or whose log it
+// has lost (B-352, B-375). The server is restarted for it, so it is put off while
+// anything else is going on.
+func copySlots(o Observation, plan Plan) Plan {
+	s, v := o.Store.Settings, o.Store.View
+	leader, _ := v.LeaderMember()
+	from := upstream(leader, "")
+	// A leader that only failsafe mode tells of has no Modified (B-353).
+	if s.Pause || s.StandbyCluster || v.Leader.Modified == 0 || v.Failover.Requested() || from.Host == "" {
+		return plan
+	}
+	wanted, _ := o.wantedSlots()
+	copies := CopySlots{From: from, Upstream: o.upstream()}
+	for _, w := range wanted {
+		if w.Logical() && w.known > 0 && (!o.Server.has(w.Name) || o.Server.spent(w.Name)) {
+			copies.Slots = append(copies.Slots, w.PermanentSlot)
+		}
+	}
+	if len(copies.Slots) == 0 {
+		return plan
+	}
+	if pause := o.copyPause(copies.Slots); pause > 0 {
+		plan.LookAgain = min(plan.LookAgain, pause)
+		return plan
+	}
+	plan.Do, plan.LookAgain = append(plan.Do, copies), 0
+	return plan
+}
+
+// spentPause is the least time between two copies of a slot that did not become
+// usable by the first.
+const spentPause = time.Minute
+
+// copyPause is how long the next copy has to wait since the last one failed or has not
+// helped: each restarts the server.
+func (o Observation) copyPause(slots []cluster.PermanentSlot) time.Duration {
+	if o.Last.Work != CopyingSlots {
+		return 0
+	}
+	pause := retryPause
+	if slices.ContainsFunc(slots, func(p cluster.PermanentSlot) bool { return o.Server.spent(p.Name) }) {
+		pause = spentPause
+	}
+	return pause - o.Last.Ago
+}
+
+// slotPositions are the positions of the slots that this server keeps by the rules, for
+// the others to move theirs (B-340). There is no slot of its own name, but the others
+// advance their copies of it by this server's position.
+func (o Observation) slotPositions() map[string]wal.LSN {
+	positions := map[string]wal.LSN{cluster.SlotName(o.Me.Name): o.Server.End.LSN}
+	wanted, _ := o.wantedSlots()
+	for _, slot := range o.Server.Slots {
+		if w, ok := find(wanted, slot.Name); ok && w.like(slot) {
+			positions[slot.Name] = slot.position()
+		}
+	}
+	return positions
+}
+
+// publishedSlots are those of the status key: without retention only the permanent
+// ones (B-340).
+func (o Observation) publishedSlots() map[string]wal.LSN {
+	positions := o.slotPositions()
+	if !o.Store.Settings.UseSlots {
+		return map[string]wal.LSN{}
+	}
+	if o.Store.Settings.MemberSlotsTTL > 0 {
+		return positions
+	}
+	published := map[string]wal.LSN{}
+	for _, p := range o.Store.Settings.Permanent {
+		if at, known := positions[p.Name]; known {
+			published[p.Name] = at
+		}
+	}
+	return published
+}
+
+// retained are the slots whose members were seen within member_slots_ttl, but for the
+// permanent ones (B-336), sorted.
 func (o Observation) retained() []string {
 	var out []string
 	for name, ago := range o.Memory.Seen {
-		if ago < o.Store.Settings.MemberSlotsTTL {
+		permanent := slices.ContainsFunc(o.Store.Settings.Permanent, func(p cluster.PermanentSlot) bool { return p.Name == name })
+		if ago < o.Store.Settings.MemberSlotsTTL && !permanent {
 			out = append(out, name)
 		}
 	}

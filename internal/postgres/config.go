@@ -25,6 +25,7 @@ type Upstream struct {
 	Port     int
 	Database string // empty: our own configured database
 	Slot     string // empty: no slot
+	Feedback bool   // hot_standby_feedback is on, whatever the parameters say
 }
 
 // Nobody is the upstream of a standby that follows no one.

@@ -88,11 +88,29 @@ func (s *Server) effective(ctx context.Context, cfg Config, standby bool) (conf.
 	if !standby {
 		return e, nil, nil
 	}
+	if s.feedsBack() {
+		for name := range e.File { // however the user spelled it
+			if strings.EqualFold(name, feedbackParameter) {
+				delete(e.File, name)
+			}
+		}
+		e.File[feedbackParameter] = "on"
+	}
 	recovery, err := s.recovery(cfg, cfg.recoverySettings())
 	if _, set := cfg.parameter("wal_retrieve_retry_interval"); !set && recovery["restore_command"] == "" {
 		e.File["wal_retrieve_retry_interval"] = retryIntervalDefault
 	}
 	return e, recovery, err
+}
+
+// feedbackParameter keeps the primary from removing rows of the catalogue that a
+// logical slot on the standby still needs.
+const feedbackParameter = "hot_standby_feedback"
+
+func (s *Server) feedsBack() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.upstream != nil && s.upstream.Feedback
 }
 
 // recovery is the standby's section. Until Follow has said whom to follow, what

@@ -66,7 +66,8 @@ type Replication struct {
 	ReplayLSN       wal.LSN `json:"-"`
 }
 
-// Slot is a replication slot that is not temporary.
+// Slot is a replication slot that is neither temporary nor one that the servers keep in
+// step by themselves.
 type Slot struct {
 	Name           string
 	Type           string // physical, logical
@@ -100,7 +101,7 @@ SELECT current_setting('server_version_num')::int, r.standby,
   (SELECT json_agg(x) FROM (SELECT slot_name, slot_type, active, restart_lsn, confirmed_flush_lsn,
      coalesce(xmin::text, '0') AS xmin, coalesce(catalog_xmin::text, '0') AS catalog_xmin, coalesce(wal_status, '') AS wal_status,
      coalesce(database, '') AS database, coalesce(plugin, '') AS plugin
-     FROM pg_replication_slots WHERE NOT temporary ORDER BY slot_name) x)::text
+     FROM pg_replication_slots AS s WHERE NOT temporary AND ` + notFailover + ` ORDER BY slot_name) x)::text
 FROM (SELECT pg_is_in_recovery() AS standby) r
 LEFT JOIN (SELECT * FROM pg_stat_wal_receiver WHERE pid IS NOT NULL) w ON r.standby`
 

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 
 	"matriarch/internal/ha"
 	"matriarch/internal/wal"
@@ -71,6 +72,14 @@ func (d *disk) copyOf(source *disk) {
 	d.log = slices.Clone(source.log)
 	d.slots, d.upstream = nil, upstream
 	d.standby, d.clean, d.shutdown, d.unfinished = true, false, false, ha.NoWork
+}
+
+// place puts a slot in, in the order of the names, instead of one of that name.
+func (d *disk) place(slot ha.Slot) {
+	slots := slices.DeleteFunc(slices.Clone(d.slots), func(s ha.Slot) bool { return s.Name == slot.Name })
+	slots = append(slots, slot)
+	slices.SortFunc(slots, func(a, b ha.Slot) int { return strings.Compare(a.Name, b.Name) })
+	d.slots = slots
 }
 
 // canStream is what PostgreSQL knows: the source's history contains this log. One

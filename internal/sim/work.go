@@ -3,8 +3,10 @@ package sim
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"matriarch/internal/cluster"
 	"matriarch/internal/ha"
 )
 
@@ -82,6 +84,8 @@ func workOf(job ha.Action) (ha.Work, ha.Purpose) {
 		return ha.StartingStandby, j.For
 	case ha.Promote:
 		return ha.Promoting, ha.ForNothing
+	case ha.CopySlots:
+		return ha.CopyingSlots, ha.ForNothing
 	case ha.Stop:
 		return ha.StoppingServer, j.For
 	}
@@ -114,6 +118,8 @@ func (x hands) Begin(job ha.Action) error {
 		x.startStandby(j)
 	case ha.Promote:
 		x.promote(j)
+	case ha.CopySlots:
+		x.copySlots(j)
 	case ha.Stop:
 		x.stop(j)
 	}
@@ -152,7 +158,7 @@ func (x hands) finish(failed bool) {
 }
 
 func workName(kind ha.Work) string {
-	return [...]string{"nothing", "bootstrap", "base backup", "rewind", "start as primary", "start as standby", "promotion", "stop"}[kind]
+	return [...]string{"nothing", "bootstrap", "base backup", "rewind", "start as primary", "start as standby", "promotion", "stop", "copy of logical slots"}[kind]
 }
 
 // await looks every few milliseconds whether the server has got there, and ends the
@@ -348,14 +354,51 @@ func (x hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 
 var errSlot = errors.New("the server does not answer")
 
-// CreateSlot, DropSlot and AdvanceSlot keep the members' slots.
-func (x hands) CreateSlot(_ context.Context, name string) error {
+// CreateSlot, DropSlot and AdvanceSlot keep the slots.
+func (x hands) CreateSlot(_ context.Context, c ha.CreateSlot) error {
 	s := x.server()
 	if !s.runs() {
 		return errSlot
 	}
-	s.disk.slots = append(s.disk.slots[:len(s.disk.slots):len(s.disk.slots)], ha.Slot{Name: name, Restart: s.disk.end()})
+	slot := ha.Slot{Name: c.Name, Logical: c.Plugin != "", Database: c.Database, Plugin: c.Plugin, Restart: s.disk.end()}
+	if slot.Logical {
+		slot.Confirmed = slot.Restart
+	}
+	s.disk.place(slot)
 	return nil
+}
+
+// copySlots takes the leader's logical slots over, with a restart.
+func (x hands) copySlots(j ha.CopySlots) {
+	s, source := x.server(), x.p.w.serverAt(x.p.h, j.From.Member)
+	if source == nil || !source.primary || !s.alive || s.primary {
+		x.finishAfter(pollServer, func() bool { return false })
+		return
+	}
+	var slots []ha.Slot
+	for _, slot := range source.disk.slots {
+		if slices.ContainsFunc(j.Slots, func(p cluster.PermanentSlot) bool { return p.Name == slot.Name }) {
+			slots = append(slots, slot)
+		}
+	}
+	life, down := s.life, x.p.w.about(shutdownTime)
+	s.shutDown(false)
+	x.await(retryMost, func() (bool, bool) {
+		switch {
+		case s.alive && s.life == life:
+			return false, false
+		case !s.alive && down > 0:
+			down = 0
+			for _, slot := range slots {
+				s.disk.place(slot)
+			}
+			s.disk.standby, s.disk.upstream = true, j.Upstream
+			s.launch(false, x.p.w.about(startTime))
+			x.p.h.guard.begun(false)
+			return false, false
+		}
+		return !s.alive || s.phase == ready, s.alive
+	})
 }
 
 func (x hands) DropSlot(_ context.Context, name string) error {
@@ -373,7 +416,11 @@ func (x hands) DropSlot(_ context.Context, name string) error {
 func (x hands) AdvanceSlot(_ context.Context, slot ha.AdvanceSlot) error {
 	slots := append([]ha.Slot(nil), x.server().disk.slots...)
 	for i := range slots {
-		if slots[i].Name == slot.Name {
+		switch {
+		case slots[i].Name != slot.Name:
+		case slots[i].Logical:
+			slots[i].Confirmed = slot.To
+		default:
 			slots[i].Restart = slot.To
 		}
 	}
