@@ -29,6 +29,7 @@ func Draw(seed uint64) Settings {
 	if lot.IntN(4) == 0 {
 		s.MaxLag = 20000
 	}
+	s.Slots = lot.IntN(3) == 0
 	return s
 }
 

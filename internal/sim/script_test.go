@@ -130,6 +130,9 @@ func (s *stage) command(words []string) {
 		s.w.suspend(h.machine)
 	case "wake":
 		s.w.wake(h.machine)
+	case "slots": // the configuration gets permanent ones
+		s.w.dynamic["slots"] = permanentSlots
+		s.put(dcs.KeyConfig, cluster.EncodeJSON(s.w.dynamic))
 	case "lag": // lag n2 3s
 		h.lag, _ = time.ParseDuration(args[1])
 	default:
@@ -225,7 +228,11 @@ func (s *stage) etcd(what string) {
 }
 
 func (s *stage) request(f cluster.Failover) {
-	_, err := s.w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyFailover, Data: f.Encode()}}}, 0)
+	s.put(dcs.KeyFailover, f.Encode())
+}
+
+func (s *stage) put(key string, data []byte) {
+	_, err := s.w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: key, Data: data}}}, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -328,8 +328,10 @@ func (x hands) Hold(_ context.Context, mayWrite bool) {
 // Follow changes the upstream of the running standby.
 func (x hands) Follow(_ context.Context, upstream ha.Upstream) error {
 	s := x.server()
+	before := s.disk.upstream
 	s.disk.upstream = upstream
-	if s.alive && !s.primary {
+	before.Feedback = upstream.Feedback // the stream goes on with it, or without
+	if s.alive && !s.primary && before != upstream {
 		s.receiver.drop()
 		s.receiver.connectSoon(0)
 	}
@@ -363,6 +365,7 @@ func (x hands) CreateSlot(_ context.Context, c ha.CreateSlot) error {
 	slot := ha.Slot{Name: c.Name, Logical: c.Plugin != "", Database: c.Database, Plugin: c.Plugin, Restart: s.disk.end()}
 	if slot.Logical {
 		slot.Confirmed = slot.Restart
+		x.p.w.tell("%s: logical slot %s made", x.p.h.name, slot.Name)
 	}
 	s.disk.place(slot)
 	return nil
@@ -391,6 +394,7 @@ func (x hands) copySlots(j ha.CopySlots) {
 			down = 0
 			for _, slot := range slots {
 				s.disk.place(slot)
+				x.p.w.tell("%s: logical slot %s copied", x.p.h.name, slot.Name)
 			}
 			s.disk.standby, s.disk.upstream = true, j.Upstream
 			s.launch(false, x.p.w.about(startTime))

@@ -34,6 +34,7 @@ type Settings struct {
 	Instant  bool   // messages, looks and writes take no time at all
 	Rewind   bool
 	Sync     bool
+	Slots    bool // the configuration has permanent slots
 	Dense    bool // faults follow on each other, without rest
 	Timed    bool // they wait for their moment
 	Apart    bool // no two promotions give the same number to their timelines
@@ -109,6 +110,9 @@ func NewWorld(seed uint64, set Settings) *World {
 		"ttl": set.TTL, "loop_wait": set.LoopWait, "retry_timeout": set.Retry, "maximum_lag_on_failover": int(set.Mutant.lag(set.MaxLag)),
 		"permit": set.Permit.Seconds(), "failsafe_mode": set.Failsafe, "postgresql": map[string]any{"use_pg_rewind": set.Rewind},
 	}
+	if set.Slots {
+		w.dynamic["slots"] = permanentSlots
+	}
 	w.etcd = newEtcd(w)
 	first := 0
 	if set.External {
@@ -128,6 +132,10 @@ func NewWorld(seed uint64, set Settings) *World {
 }
 
 const etcdMembers = 3
+
+// permanentSlots are one of each kind. A logical one has a standby restarted when it is
+// copied there.
+var permanentSlots = map[string]any{"backup": nil, "cdc": map[string]any{"database": "app", "plugin": "pgoutput"}}
 
 func (w *World) ttl() time.Duration { return time.Duration(w.set.TTL) * time.Second }
 
