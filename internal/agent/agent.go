@@ -8,6 +8,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -326,8 +327,27 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	case ha.NotOurCluster, ha.RunsAsStandbyAlone, ha.HalfWritten, ha.RejoinImpossible, ha.Unsupported, ha.DirectoryUnreadable:
 		level = slog.LevelError
 	}
-	a.log.Log(context.Background(), level, plan.Why.String(), "leader", o.Store.View.Leader.Name,
-		"timeline", o.Server.End.Timeline, "lsn", o.Server.End.LSN.String())
+	said := []any{"leader", o.Store.View.Leader.Name, "timeline", o.Server.End.Timeline, "lsn", o.Server.End.LSN.String()}
+	if because := outranked(o, plan.Why); because != "" {
+		said = append(said, "because", because)
+	}
+	a.log.Log(context.Background(), level, plan.Why.String(), said...)
+}
+
+// outranked says to whom this member leaves the lead, in Patroni's words; empty when it
+// does not.
+func outranked(o ha.Observation, why ha.Reason) string {
+	for _, p := range o.Peers.Answers {
+		switch {
+		case p.Silent:
+		case why == ha.RaceOutranked && o.Behind(p):
+			return "Wal position of " + p.Name + " is ahead of my wal position"
+		case why == ha.RaceLessPreferred && p.End.LSN == o.Server.End.LSN && p.Priority > o.Me.Tags.FailoverPriority():
+			return fmt.Sprintf("%s has equally tolerable WAL position and priority %d, while this node has priority %d",
+				p.Name, p.Priority, o.Me.Tags.FailoverPriority())
+		}
+	}
+	return ""
 }
 
 // failed turns the error of an action into that of the pass.

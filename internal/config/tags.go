@@ -23,7 +23,9 @@ func (r reader) tagConflict(name, priority string) {
 	p := Problem{At: number.At, Path: "tags", Message: fmt.Sprintf("have both %s and %s", name, priority),
 		Validator: fmt.Sprintf("tags  Multiple of ('%s', '%s') provided", name, priority)}
 	if n, ok := number.IntIn(""); ok && flag.Truth() != (n <= 0) {
-		p.Message = fmt.Sprintf("have a conflict between %s: %s and %s: %s; %s is used", name, flag.Text(), priority, number.Text(), name)
+		// Patroni's words, for those who look for them.
+		p.Message = fmt.Sprintf("contradict each other: Conflicting configuration between %s: %s and %s: %s. Defaulting to %s: %s",
+			name, flag.Text(), priority, number.Text(), name, flag.Text())
 	}
 	r.report.add(p)
 }

@@ -25,7 +25,9 @@ func race(o Observation) Plan {
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
 		}
 		return take(o, RaceRetaken)
-	case o.Me.Tags.Nofailover(), o.excluded(), o.Memory.Forked, o.Right.Barred, o.unprepared(): // S6, S3, B-110, B-101
+	case o.Me.Tags.Nofailover(): // S6
+		return wait(RaceNofailover, s.LoopWait)
+	case o.excluded(), o.Memory.Forked, o.Right.Barred, o.unprepared(): // S6, S3, B-110, B-101
 		return wait(RaceExcluded, s.LoopWait)
 	case !o.Right.Free && o.Right.FreeIn >= Idle:
 		return take(o, RaceWon)
@@ -198,7 +200,7 @@ func raceOpen(o Observation, opponents []cluster.Member, lagCounts bool) Plan {
 // lead. One that is further behind it than maximum_lag_on_failover goes on waiting,
 // a newer timeline is never passed over, and in synchronous mode nobody is (S2).
 func (o Observation) heldBack(opponents []cluster.Member, why Reason) bool {
-	if why != RaceOutranked || o.syncActive() || min(o.Right.FreeFor, o.Store.Leaderless) < holdBack {
+	if why != RaceOutranked && why != RaceLessPreferred || o.syncActive() || min(o.Right.FreeFor, o.Store.Leaderless) < holdBack {
 		return false
 	}
 	for _, p := range o.Peers.of(opponents) {
@@ -232,12 +234,12 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 		case !voter && !o.mayWin(p) && p.End.Timeline <= o.Server.End.Timeline:
 			// It cannot win, however far it has got, until a leader takes it in. But what
 			// was written on a newer timeline is not passed over for that.
-		case o.isAhead(p) && !former:
+		case o.Behind(p) && !former:
 			return RaceOutranked, false // B-129
-		case o.isAhead(p):
+		case o.Behind(p):
 			ahead++ // B-130
 		case p.End.LSN == o.Server.End.LSN && p.Priority > o.Me.Tags.FailoverPriority() && !former && (!quorum || voter):
-			return RaceOutranked, false // B-131
+			return RaceLessPreferred, false // B-131
 		case voter && p.End.LSN > 0:
 			votes++ // B-132
 		}
@@ -254,8 +256,8 @@ func (o Observation) mayWin(p Peer) bool {
 	return len(o.Right.Electorate) == 0 || slices.Contains(o.Right.Electorate, p.Name) || p.Name == o.Store.View.Leader.Name
 }
 
-// isAhead compares positions with their timelines where both are known.
-func (o Observation) isAhead(p Peer) bool {
+// Behind compares positions with their timelines where both are known.
+func (o Observation) Behind(p Peer) bool {
 	mine := o.Server.End
 	if p.End.Timeline == 0 || mine.Timeline == 0 {
 		return p.End.LSN > mine.LSN

@@ -52,6 +52,8 @@ const (
 	RaceExcluded
 	RaceBehind
 	RaceOutranked
+	RaceLessPreferred
+	RaceNofailover
 	RacePrimaryAlive
 	RaceLeftToCandidate
 	RaceStaleTimeline
@@ -122,6 +124,8 @@ var reasonText = map[Reason]string{
 	RaceExcluded:             "no leader, and this member may not lead",
 	RaceBehind:               "no leader, and this member is too far behind",
 	RaceOutranked:            "no leader, and another member is ahead",
+	RaceLessPreferred:        "no leader, and another member is as far and preferred",
+	RaceNofailover:           "no leader: following a different leader because I am not allowed to promote (nofailover, or failover_priority 0)",
 	RacePrimaryAlive:         "no leader key, but another member still runs as primary",
 	RaceLeftToCandidate:      "no leader: leaving it to the requested candidate",
 	RaceStaleTimeline:        "running as primary on an old timeline: stopping",
