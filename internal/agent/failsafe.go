@@ -118,6 +118,7 @@ func (a *Agent) judgeFailsafe(began time.Time, s cluster.Settings, ask ha.AskFai
 	positions, granted := cluster.FailsafeGranted(must, answers)
 	a.mu.Lock()
 	a.carry.asking = false
+	held := a.latest.Observation.Right.Left > 0
 	leads, was := a.latest.Observation.Right.Leading, a.carry.record.Active(s, began)
 	said := a.carry.denied
 	a.carry.denied = leads && !granted
@@ -135,7 +136,7 @@ func (a *Agent) judgeFailsafe(began time.Time, s cluster.Settings, ask ha.AskFai
 		a.cfg.Failsafe.Promised(until)
 	}
 	switch {
-	case leads && granted && !was && !ask.Mixed:
+	case !ask.Mixed && leads && granted && !was && held:
 		a.log.Warn("the store is out of reach: failsafe mode")
 	case leads && granted && !was:
 		a.log.Warn("the store is out of reach, and all members of Patroni's accept that this one goes on leading", "members", needed)

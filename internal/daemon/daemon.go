@@ -31,6 +31,7 @@ import (
 	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 	"matriarch/internal/dcs/embedded"
+	"matriarch/internal/logs"
 	"matriarch/internal/postgres"
 )
 
@@ -212,6 +213,8 @@ func (d *Daemon) refuseTwin(ctx context.Context) error {
 	if _, err := d.peers.client.Do(ctx, "GET", m.APIURL, "liveness", nil); err != nil {
 		return nil // nobody there: it is our own earlier life
 	}
+	// Patroni's words and level, for those who look for them.
+	d.log.Log(ctx, logs.Off, "Can't start; there is already a node named '"+d.local.Name+"' running", "api_url", m.APIURL)
 	return fmt.Errorf("can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
 }
 

@@ -16,7 +16,8 @@ import (
 	"time"
 )
 
-// Off is a level above every record's, for Patroni's FATAL and CRITICAL.
+// Off is the level of Patroni's FATAL and CRITICAL, above that of any trouble: a word
+// before the program ends.
 const Off = slog.LevelError + 4
 
 // Options say what is written and where to.
