@@ -103,15 +103,16 @@ func exactly(n int, names ...string) cobra.PositionalArgs {
 }
 
 func (p process) validateCommand() *cobra.Command {
-	var ignorePort bool
+	var ignorePort, offline bool
 	cmd := &cobra.Command{
 		Use:   "validate CONFIG_FILE",
 		Short: "Check a configuration: every fault at once, with its line",
 		Long: "Check a configuration and what it needs of this machine: programs, directories, free ports, a\n" +
 			"store that answers. Faults end with exit code 1, warnings do not.",
-		Example: "  validate /etc/patroni.yml\n  validate -i /etc/patroni.yml",
+		Example: "  validate /etc/patroni.yml\n  validate -i /etc/patroni.yml\n  validate --offline rendered/patroni.yml",
 		Args:    exactly(1, "CONFIG_FILE"),
 	}
+	cmd.Flags().BoolVar(&offline, "offline", false, "look at the file alone, not at this machine and the network: for files of another machine")
 	cmd.Flags().BoolVarP(&ignorePort, "ignore-listen-port", "i", false, "do not ask for free ports: the node may be running")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := interruptible(cmd.Context())
@@ -120,7 +121,10 @@ func (p process) validateCommand() *cobra.Command {
 		if c == nil {
 			return err
 		}
-		problems := append(report.Problems, config.Inspect(ctx, c, config.InspectOptions{IgnoreListenPort: ignorePort})...)
+		problems := report.Problems
+		if !offline {
+			problems = append(problems, config.Inspect(ctx, c, config.InspectOptions{IgnoreListenPort: ignorePort})...)
+		}
 		faults := 0
 		for _, problem := range problems {
 			fmt.Fprintln(p.out, problem)

@@ -97,6 +97,9 @@ func (c *checker) value(n *keyNode, v *Value, at Position, path string) {
 		return
 	}
 	k := n.key
+	if k.Idle != "" && v.Text() != k.Default && v.Truth() {
+		c.report.warn(at, path, "is accepted and has no effect: "+k.Idle)
+	}
 	switch k.Type {
 	case TypeSection:
 		if c.kind(k, v, path, KindMap) {

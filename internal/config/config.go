@@ -13,6 +13,8 @@ package config
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -111,10 +113,29 @@ func (r reader) checkIdentity(c *Config) {
 		overlap(c.RestAPI.Listen.Hosts, c.Postgresql.Listen.Hosts) {
 		r.fault("restapi.listen", fmt.Sprintf("and postgresql.listen are both port %d of one address", c.RestAPI.Listen.Port))
 	}
+	r.warnHiddenRecovery()
 	for _, f := range r.get("postgresql.parameters").Fields() {
 		if isControlled(f.Name) {
 			r.report.warn(f.At, "postgresql.parameters."+f.Name,
 				"is the same for the whole cluster: it is read from the dynamic configuration ("+dcsPath+"postgresql.parameters) or set by us, and ignored here")
+		}
+	}
+}
+
+// warnHiddenRecovery tells of a recovery setting among the parameters, which replaces
+// the section recovery_conf, wherever that is given.
+func (r reader) warnHiddenRecovery() {
+	for _, at := range []string{"postgresql.", dcsPath + "postgresql."} {
+		for _, f := range r.get(at + "parameters").Fields() {
+			if !slices.Contains(recoverySettings, strings.ToLower(f.Name)) {
+				continue
+			}
+			for _, hidden := range []string{"postgresql.recovery_conf", dcsPath + "postgresql.recovery_conf"} {
+				if r.get(hidden).Truth() {
+					r.report.warn(f.At, at+"parameters."+f.Name, "is a recovery setting, and hides the whole section "+hidden+" (line "+
+						strconv.Itoa(r.position(hidden).Line)+"); put it there")
+				}
+			}
 		}
 	}
 }

@@ -50,6 +50,7 @@ type Key struct {
 	Secret   bool   // the value never appears in a message
 	Lenient  bool   // Patroni warns of a wrong value and runs with the default
 	Instead  string // what a lenient key does then, if it is not the default
+	Idle     string // why the key is accepted and has no effect; empty: it has one
 	Local    bool   // below postgresql: never in the dynamic configuration
 	NonEmpty bool   // a list must have elements
 	Choices  []string
@@ -75,6 +76,7 @@ func oneOf(choices ...string) func(*Key) { return func(k *Key) { k.Choices = cho
 func oneOfAnyCase(choices ...string) func(*Key) {
 	return func(k *Key) { k.Choices, k.AnyCase = choices, true }
 }
+func idle(why string) func(*Key)     { return func(k *Key) { k.Idle = why } }
 func instead(what string) func(*Key) { return func(k *Key) { k.Instead = what } }
 func atLeast(n int64) func(*Key)     { return func(k *Key) { k.Min = &n } }
 func between(low, high int64) func(*Key) {

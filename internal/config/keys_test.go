@@ -50,10 +50,11 @@ func TestKeysAreConsistent(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"listen", "connect_address", "use_pg_rewind", "pg_hba", "ttl"}
+	known := []string{"listen", "connect_address", "use_pg_rewind", "use_slots", "pg_hba", "ttl", "username"}
 	for name, want := range map[string]string{
 		"lisen": "listen", "ilsten": "listen", "connect-address": "connect_address", "use_pgrewind": "use_pg_rewind",
 		"PG_HBA": "pg_hba", "something": "", "tl": "ttl", "x": "", "": "",
+		"user": "username", "conn": "connect_address", "use_": "", "pg_": "",
 	} {
 		if got := nearest(name, known); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)

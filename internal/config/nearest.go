@@ -3,7 +3,8 @@ package config
 import "strings"
 
 // nearest finds the known name that a person most likely meant: equal but for case
-// and dashes, or a slip of the keyboard away. Empty if none is near.
+// and dashes, a slip of the keyboard away, or the only one that begins so. Empty if
+// none is near.
 func nearest(name string, known []string) string {
 	best, bestDistance := "", 1+max(1, len(name)/3)
 	plain := plainName(name)
@@ -14,6 +15,17 @@ func nearest(name string, known []string) string {
 		d := editDistance(plain, plainName(candidate))
 		if d < bestDistance || (d == bestDistance && best != "" && candidate < best) {
 			best, bestDistance = candidate, d
+		}
+	}
+	if best == "" && len(plain) >= 4 {
+		for _, candidate := range known {
+			if !strings.HasPrefix(candidate, plain) {
+				continue
+			}
+			if best != "" {
+				return ""
+			}
+			best = candidate
 		}
 	}
 	return best

@@ -11,7 +11,7 @@ import (
 type Log struct {
 	Type         string // plain or json
 	Level        string // DEBUG INFO WARN WARNING ERROR FATAL CRITICAL
-	Stacks       bool   // errors carry the stack of whoever logs them
+	Stacks       bool   // errors carry the stack of whoever logs them: at level DEBUG, whatever traceback_level says
 	Format       []LogField
 	DateFormat   string            // strftime; empty for YYYY-mm-dd HH:MM:SS,mmm
 	StaticFields map[string]any    // json only
@@ -33,12 +33,11 @@ type LogField struct {
 func (r reader) readLog() Log {
 	level := r.text("log.level")
 	l := Log{
-		Type: r.text("log.type"), Level: level, Stacks: r.readStacks(level),
+		Type: r.text("log.type"), Level: level, Stacks: level == "DEBUG",
 		DateFormat: r.text("log.dateformat"), StaticFields: r.get("log.static_fields").JSONMap(),
 		Loggers: r.values("log.loggers"), MaxQueueSize: int(r.number("log.max_queue_size")),
 		Dir: r.text("log.dir"), Mode: uint32(r.number("log.mode")),
 		FileNum: int(r.number("log.file_num")), FileSize: r.number("log.file_size"),
-		Deduplicate: r.truth("log.deduplicate_heartbeat_logs"),
 	}
 	for _, f := range r.get("log.loggers").Fields() {
 		if f.Value.IsScalar() && !slices.Contains(logLevels, f.Value.Text()) {
@@ -47,12 +46,6 @@ func (r reader) readLog() Log {
 	}
 	l.Format = r.readFormat()
 	return l
-}
-
-// readStacks reads log.traceback_level. Errors here tell their whole chain in one
-// line, so unlike Patroni we write stacks only at level DEBUG unless they are asked for.
-func (r reader) readStacks(level string) bool {
-	return level == "DEBUG" || !r.get("log.traceback_level").IsNull() && r.text("log.traceback_level") == "ERROR"
 }
 
 // logFields are those that log.format can name: Python's logging has them.

@@ -23,5 +23,10 @@ func unusedDynamic(doc map[string]any) []string {
 	if settings.StandbyCluster {
 		out = append(out, "standby_cluster is not supported yet: this node will not be promoted")
 	}
+	for _, name := range []string{"synchronous_mode_strict", "synchronous_node_count", "maximum_lag_on_syncnode"} {
+		if doc[name] != nil {
+			out = append(out, name+" has no effect yet: it belongs to synchronous_mode")
+		}
+	}
 	return out
 }
