@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -96,19 +97,25 @@ func (s *Server) heed(said, path string, settings map[string]string) bool {
 			changed = s.clamp(m[2], m[1], m[3], m[4], settings) || changed
 		} else if m := sayUnknown.FindStringSubmatch(line); m != nil {
 			if filepath.Base(m[2]) == path {
-				changed = s.drop(m[1], "unexpected", settings) || changed
+				changed = s.drop(m[1], "Removing unexpected parameter=%s value=%s from the config", settings) || changed
 			}
 		} else if m := sayInvalid.FindStringSubmatch(line); m != nil {
-			changed = s.drop(m[1], "invalid", settings) || changed
+			kind := ""
+			if strings.Contains(line, "requires a Boolean value") {
+				kind = "bool "
+			}
+			changed = s.drop(m[1], "Removing "+kind+"parameter=%s from the config due to the invalid value=%s", settings) || changed
 		}
 	}
 	return changed
 }
 
-func (s *Server) drop(name, why string, settings map[string]string) bool {
+// drop takes a setting out, and says so in the words that tools look for in Patroni's
+// log (compat/config.md §5.3).
+func (s *Server) drop(name, words string, settings map[string]string) bool {
 	for key, value := range settings {
 		if strings.EqualFold(key, name) {
-			s.log.Warn("Removing "+why+" parameter="+key+" from the config", "parameter", key, "value", value)
+			s.log.Warn(fmt.Sprintf(words, key, value))
 			delete(settings, key)
 			return true
 		}
@@ -126,7 +133,7 @@ func (s *Server) clamp(name, got, low, high string, settings map[string]string) 
 		if below(got, low) {
 			limit = low
 		}
-		s.log.Warn("parameter is out of range, the nearest limit is used", "parameter", key, "value", value, "limit", limit)
+		s.log.Warn(fmt.Sprintf("Value=%s of parameter=%s is out of range, the limit %s is used", value, key, limit))
 		settings[key] = limit
 		return value != limit
 	}

@@ -151,6 +151,9 @@ func postmasterEnvironment(cfg Config) []string {
 	if cfg.KrbSrvName != "" {
 		env = append(env, "PGKRBSRVNAME="+cfg.KrbSrvName)
 	}
+	if arenas := os.Getenv("PG_MALLOC_ARENA_MAX"); arenas != "" {
+		env = append(env, "MALLOC_ARENA_MAX="+arenas)
+	}
 	return env
 }
 

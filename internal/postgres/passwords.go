@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -54,6 +55,9 @@ func (s *Server) writePasswords() (bool, error) {
 func (c Config) checkPasswordFile() error {
 	if c.PgPass == "" || c.Superuser.Password == "" && c.Replication.Password == "" && c.Rewind.Password == "" {
 		return nil
+	}
+	if info, err := os.Stat(c.PgPass); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("the password file %s exists and is not a file; set postgresql.pgpass to another", c.PgPass)
 	}
 	dir := filepath.Dir(c.PgPass)
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil && !errors.Is(err, fs.ErrNotExist) {

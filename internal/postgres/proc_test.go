@@ -59,6 +59,10 @@ func TestPostmasterEnvironmentHidesTheAgents(t *testing.T) {
 	if !strings.Contains(env, "PGTESTKEEP=x") {
 		t.Error("the rest must be kept")
 	}
+	t.Setenv("PG_MALLOC_ARENA_MAX", "1")
+	if !slices.Contains(postmasterEnvironment(Config{DataDir: t.TempDir()}), "MALLOC_ARENA_MAX=1") {
+		t.Error("PG_MALLOC_ARENA_MAX is the postmaster's MALLOC_ARENA_MAX")
+	}
 }
 
 // The whole process group goes, and nobody waits for a grandchild.

@@ -121,6 +121,12 @@ func makeDirectories(cfg Config) error {
 			}
 		}
 	}
+	if dir, set := cfg.parameter("stats_temp_directory"); set { // before 15
+		if !filepath.IsAbs(dir) {
+			dir = cfg.data(dir)
+		}
+		wanted = append(wanted, dir)
+	}
 	if cfg.PgPass != "" {
 		wanted = append(wanted, filepath.Dir(cfg.PgPass))
 	}
