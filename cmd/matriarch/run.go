@@ -18,6 +18,13 @@ func runAgent(ctx context.Context, path, product string) (err error) {
 	if err != nil {
 		return err
 	}
+	// Scripts do not get to see what is ours, passwords among it (compat/config.md §4).
+	// Reloads read the environment as it was.
+	for _, name := range config.ConsumedVariables(environ) {
+		if err := os.Unsetenv(name); err != nil {
+			return fmt.Errorf("take %s out of the environment: %w", name, err)
+		}
+	}
 	if os.Geteuid() == 0 {
 		return errors.New("PostgreSQL does not run as root: run the agent as the user that owns the data directory, usually postgres")
 	}

@@ -340,8 +340,9 @@ func (d *Daemon) askReload() {
 	}
 }
 
-// reload reads the file again. A file that cannot be used leaves everything as it
-// is.
+// reload reads the file again. A file that cannot be used leaves the settings as they
+// are, but the server's files are written, and it reads them, in any case: whoever
+// changed them by hand expects that (compat/config.md §1.5).
 func (d *Daemon) reload() {
 	d.notify(fmt.Sprintf("%s\nMONOTONIC_USEC=%d", systemd.SdNotifyReloading, monotonicMicros()))
 	defer d.notify(systemd.SdNotifyReady)
@@ -351,6 +352,10 @@ func (d *Daemon) reload() {
 	}
 	if err != nil {
 		d.log.Error("the configuration is refused; the one in force stays", "path", d.options.Path, "err", err)
+		d.mu.Lock()
+		local = d.local
+		d.mu.Unlock()
+		d.reloadServer(local)
 		return
 	}
 	d.mu.Lock()
@@ -367,9 +372,7 @@ func (d *Daemon) reload() {
 	d.reloadLog(local)
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
-	if err := d.hands.reload(ctx, local, d.agent.Latest().Observation.Store.Dynamic); err != nil {
-		d.log.Error("PostgreSQL could not be reloaded", "err", err)
-	}
+	d.reloadServer(local)
 	if err := d.right.reload(local); err != nil {
 		d.log.Error("the heartbeat connections keep their settings", "err", err)
 	}
@@ -380,6 +383,15 @@ func (d *Daemon) reload() {
 }
 
 const reloadTimeout = 10 * time.Second
+
+// reloadServer writes the server's files and has it read them.
+func (d *Daemon) reloadServer(local *config.Config) {
+	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
+	defer cancel()
+	if err := d.hands.reload(ctx, local, d.agent.Latest().Observation.Store.Dynamic); err != nil {
+		d.log.Error("PostgreSQL could not be reloaded", "err", err)
+	}
+}
 
 // reload gives a new local configuration to the server, and always makes it read
 // its files again (compat/config.md §1.5).

@@ -272,7 +272,7 @@ func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {
 	if h.pg.Directory() != postgres.HasControl {
 		return nil // everything is written when the server starts
 	}
-	if err := saveDynamic(e.Postgresql.DataDir, dynamic); err != nil {
+	if err := saveDynamic(e.Postgresql.DataDir, dynamic, e); err != nil {
 		h.log.Warn("the dynamic configuration could not be kept in the data directory", "err", err)
 	}
 	return h.tellServer(ctx, false)

@@ -130,11 +130,13 @@ func firstDynamic(local *config.Config) (map[string]any, error) {
 	return doc, nil
 }
 
-func saveDynamic(dataDir string, doc map[string]any) error {
+// saveDynamic keeps the document, its timing adjusted. The mode follows the data
+// directory's (compat/config.md §1.3, §5.7).
+func saveDynamic(dataDir string, doc map[string]any, e config.Effective) error {
 	path := filepath.Join(dataDir, config.DynamicFile)
-	data := cluster.EncodeJSON(doc)
+	data := cluster.EncodeJSON(cluster.Adjusted(doc, cluster.Settings{TTL: e.TTL, LoopWait: e.LoopWait, RetryTimeout: e.RetryTimeout}))
 	if kept, err := os.ReadFile(path); err == nil && string(kept) == string(data) {
 		return nil
 	}
-	return durable.WriteFile(path, data, 0o600)
+	return durable.WriteFile(path, data, postgres.FileMode(dataDir))
 }

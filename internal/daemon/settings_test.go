@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -89,8 +90,21 @@ func TestTheKeptConfigurationOutranksTheBootstrapSection(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := saveDynamic(dir, map[string]any{"ttl": 40}); err != nil {
+	e, _ := config.Combine(map[string]any{"ttl": 40, "loop_wait": 30}, c)
+	if err := saveDynamic(dir, map[string]any{"ttl": 40, "loop_wait": 30, "x": 1}, e); err != nil {
 		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, config.DynamicFile)); err != nil || string(text) != `{"loop_wait":20,"ttl":40,"x":1}` {
+		t.Errorf("kept with the timing that is in force: %s, %v", text, err)
+	}
+	for mode, want := range map[os.FileMode]os.FileMode{0o700: 0o600, 0o750: 0o640} {
+		path := filepath.Join(dir, config.DynamicFile)
+		if err := errors.Join(os.Chmod(dir, mode), os.Remove(path), saveDynamic(dir, map[string]any{"ttl": 40}, e)); err != nil {
+			t.Fatal(err)
+		}
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+			t.Errorf("in a directory of mode %o: %v, %v", mode, info.Mode(), err)
+		}
 	}
 	doc, err := firstDynamic(c)
 	if err != nil || doc["ttl"] != float64(40) {
@@ -110,6 +124,10 @@ func TestWhatIsNotDoneIsSaid(t *testing.T) {
 		"slots": map[string]any{"backup": nil}})
 	if len(notes) != 1 { // not of failsafe mode, nor of slots
 		t.Errorf("dynamic: %q", notes)
+	}
+	notes = unusedDynamic(map[string]any{"synchronous_node_count": 2})
+	if len(notes) != 1 || !strings.Contains(notes[0], "synchronous_node_count") {
+		t.Errorf("a key of synchronous mode: %q", notes)
 	}
 	notes = unusedDynamic(map[string]any{"standby_cluster": map[string]any{"host": "h"}})
 	if len(notes) != 1 || !strings.Contains(notes[0], "standby_cluster") {

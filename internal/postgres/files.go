@@ -195,7 +195,13 @@ func fileMode(cfg Config, path string) fs.FileMode {
 	if !inside {
 		return 0o666 &^ umask()
 	}
-	if info, err := os.Stat(cfg.DataDir); err == nil && info.Mode().Perm()&0o050 == 0o050 {
+	return FileMode(cfg.DataDir)
+}
+
+// FileMode is that of a file inside a data directory: readable for the group if the
+// directory is.
+func FileMode(dataDir string) fs.FileMode {
+	if info, err := os.Stat(dataDir); err == nil && info.Mode().Perm()&0o050 == 0o050 {
 		return 0o640
 	}
 	return 0o600
