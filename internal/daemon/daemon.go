@@ -361,6 +361,7 @@ func (d *Daemon) reload() {
 	d.mu.Lock()
 	moved := local.Name != d.local.Name || local.Scope != d.local.Scope || local.Namespace != d.local.Namespace ||
 		local.Postgresql.DataDir != d.local.Postgresql.DataDir
+	changes := config.Changes(d.local, local)
 	if !moved {
 		d.local = local
 	}
@@ -370,9 +371,13 @@ func (d *Daemon) reload() {
 		return
 	}
 	d.reloadLog(local)
+	d.tellChanges(changes)
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
 	d.reloadServer(local)
+	if err := d.peers.client.Renew(clientOptions(local)); err != nil {
+		d.log.Error("the members are called with the old settings", "err", err)
+	}
 	if err := d.right.reload(local); err != nil {
 		d.log.Error("the heartbeat connections keep their settings", "err", err)
 	}
@@ -383,6 +388,21 @@ func (d *Daemon) reload() {
 }
 
 const reloadTimeout = 10 * time.Second
+
+// tellChanges names the keys that a reload has found changed, and those that count
+// only after a start of the agent.
+func (d *Daemon) tellChanges(changes []config.Change) {
+	if len(changes) == 0 {
+		d.log.Info("No local configuration items changed.")
+	}
+	for _, c := range changes {
+		if c.AgentRestart() {
+			d.log.Warn("configuration: " + c.Key + " has changed, and counts when the agent is restarted")
+			continue
+		}
+		d.log.Info("configuration: " + c.Key + " has changed")
+	}
+}
 
 // reloadServer writes the server's files and has it read them.
 func (d *Daemon) reloadServer(local *config.Config) {

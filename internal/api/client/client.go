@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"matriarch/internal/api"
@@ -43,7 +44,10 @@ const (
 )
 
 // Client can be used by many goroutines at once.
-type Client struct {
+type Client struct{ way atomic.Pointer[way] }
+
+// way is how members are called; a reload replaces it whole.
+type way struct {
 	options Options
 	http    *http.Client
 }
@@ -70,14 +74,24 @@ func TLS(o Options) (*tls.Config, error) {
 
 // New reads the certificates.
 func New(o Options) (*Client, error) {
+	c := &Client{}
+	if err := c.Renew(o); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Renew takes new settings and reads the certificates anew. With an error the old
+// ones stay. Requests that are under way end as they began.
+func (c *Client) Renew(o Options) error {
 	config, err := TLS(o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "Matriarch"
 	}
-	return &Client{options: o, http: &http.Client{
+	c.way.Store(&way{options: o, http: &http.Client{
 		// The members are neighbours: a proxy from the environment would only be
 		// one more thing that can be down.
 		Transport: &http.Transport{
@@ -87,7 +101,8 @@ func New(o Options) (*Client, error) {
 			DisableKeepAlives: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	}})
+	return nil
 }
 
 // Answer is a member's reply to a request.
@@ -126,11 +141,12 @@ func (c *Client) Do(ctx context.Context, method, apiURL, endpoint string, body a
 	if err != nil {
 		return Answer{}, fmt.Errorf("call %s: %w", where, err)
 	}
-	request.Header.Set("User-Agent", c.options.UserAgent)
-	if c.options.Username != "" || c.options.Password != "" {
-		request.SetBasicAuth(c.options.Username, c.options.Password)
+	by := c.way.Load()
+	request.Header.Set("User-Agent", by.options.UserAgent)
+	if by.options.Username != "" || by.options.Password != "" {
+		request.SetBasicAuth(by.options.Username, by.options.Password)
 	}
-	response, err := c.http.Do(request)
+	response, err := by.http.Do(request)
 	if err != nil {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {
 			err = inner.Err // it repeats method and address

@@ -157,3 +157,27 @@ func TestMoveLeavesOutWhatIsNotSaid(t *testing.T) {
 		t.Errorf("got %s", data)
 	}
 }
+
+// A password or certificate that was renewed counts without a restart of the agent.
+func TestRenew(t *testing.T) {
+	url := member(t, func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		_, _ = io.WriteString(w, password)
+	})
+	c := newClient(t, Options{Username: "u", Password: "old"})
+	for _, o := range []struct {
+		options Options
+		fails   bool
+		want    string
+	}{
+		{Options{Username: "u", Password: "new"}, false, "new"},
+		{Options{Username: "u", Password: "newer", CACert: "/no/such/file"}, true, "new"},
+	} {
+		if err := c.Renew(o.options); err != nil != o.fails {
+			t.Errorf("renew: %v", err)
+		}
+		if a, err := c.Do(t.Context(), "GET", url, "x", nil); err != nil || a.Text != o.want {
+			t.Errorf("got %q, %v, want %q", a.Text, err, o.want)
+		}
+	}
+}

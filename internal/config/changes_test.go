@@ -1,0 +1,42 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestChanges(t *testing.T) {
+	base := "etcd3: {hosts: 10.0.0.9, password: sesame1, username: u}\n"
+	for _, c := range []struct {
+		name, before, now, want string
+	}{
+		{"nothing", base, base, ""},
+		{"the same text as a number", base + "tags: {a: 1}\n", base + "tags: {a: '1'}\n", ""},
+		{"keys of several sections", base + "log: {level: INFO}\ntags: {a: 1, b: 2}\n", base + "log: {level: DEBUG}\ntags: {a: 1, c: 3}\n", "log.level tags.b tags.c"},
+		{"a section that comes", base, base + "watchdog: {mode: off}\n", "watchdog.mode"},
+		{"a list", base + "restapi2: [1]\n", base + "restapi2: [2]\n", "restapi2"},
+		{"what only a start reads", base, strings.Replace(base, "sesame1", "sesame2", 1) + "namespace: x\n", "etcd3.password! namespace!"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			load := func(text string) *Config {
+				out, _, err := LoadBytes([]byte(minimal+text), "f")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			var got []string
+			changes := Changes(load(c.before), load(c.now))
+			for _, change := range changes {
+				if change.AgentRestart() {
+					change.Key += "!"
+				}
+				got = append(got, change.Key)
+			}
+			if strings.Join(got, " ") != c.want || strings.Contains(fmt.Sprint(changes), "sesame") {
+				t.Errorf("got %v, want %s", got, c.want)
+			}
+		})
+	}
+}
