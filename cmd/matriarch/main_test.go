@@ -164,6 +164,16 @@ func TestValidate(t *testing.T) {
 	if !strings.Contains(errs, " 127.0.0.1:1 didn't pass validation: 127.0.0.1:1 is not reachable\n") || out != "" || code != 1 {
 		t.Errorf("exit %d\n%s%s", code, out, errs)
 	}
+	list := filepath.Join(t.TempDir(), "list.yml")
+	if err := os.WriteFile(list, []byte("- a\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, code, _ := call(t, nil, "patroni", "--validate-config", list); code != 1 || errs != list+" does not contain a dict\ninvalid config file "+list+"\n" {
+		t.Errorf("a list: exit %d, %q", code, errs)
+	}
+	if _, errs, code, _ := call(t, nil, "patroni", "--validate-config", filepath.Join(t.TempDir(), "missing.yml")); code != 1 || errs != "Config is empty.\n" {
+		t.Errorf("no file: exit %d, %q", code, errs)
+	}
 	for _, program := range []string{"matriarch validate", "patroni --validate-config"} {
 		words := strings.Fields(program)
 		if _, errs, code, _ := call(t, nil, words[0], words[1], filepath.Join(t.TempDir(), "missing.yml")); code != 1 || errs == "" {

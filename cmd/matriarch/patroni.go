@@ -68,14 +68,28 @@ func (p process) patroni(args []string) int {
 		return p.validateConfig(o)
 	}
 	err = p.agent(context.Background(), o.path, product())
-	if errors.Is(err, config.ErrEmpty) {
-		fmt.Fprintln(p.err, "Config is empty.")
+	if p.notRead(err) {
 		return 1
 	}
 	if err != nil {
 		fmt.Fprintf(p.err, "patroni: %v\n", err)
 	}
 	return agentCode(err, 1)
+}
+
+// notRead tells in Patroni's words of a configuration that is none (compat/config.md
+// §1.1).
+func (p process) notRead(err error) bool {
+	var list *config.NotMap
+	switch {
+	case errors.Is(err, config.ErrEmpty):
+		fmt.Fprintln(p.err, "Config is empty.")
+	case errors.As(err, &list):
+		fmt.Fprintf(p.err, "%s does not contain a dict\ninvalid config file %s\n", list.File, list.File)
+	default:
+		return false
+	}
+	return true
 }
 
 // exitLogStuck says that the agent ended in order, but could not write its log to
@@ -144,8 +158,7 @@ func (p process) validateConfig(o patroniOptions) int {
 	ctx, stop := interruptible(context.Background())
 	defer stop()
 	c, report, err := config.Load(o.path, p.environ)
-	if errors.Is(err, config.ErrEmpty) {
-		fmt.Fprintln(p.err, "Config is empty.")
+	if p.notRead(err) {
 		return 1
 	}
 	if c == nil {

@@ -16,6 +16,14 @@ var ErrEmpty = errors.New("configuration is empty")
 // ErrNotMap says that a file does not hold a map of keys.
 var ErrNotMap = errors.New("does not contain a map of keys")
 
+// NotMap is the error about a file that does not hold a map of keys.
+type NotMap struct{ File string }
+
+func (e *NotMap) Error() string { return "read configuration: " + e.File + " " + ErrNotMap.Error() }
+
+// Unwrap is ErrNotMap.
+func (e *NotMap) Unwrap() error { return ErrNotMap }
+
 // fileMax is in bytes; a larger file is not a configuration.
 const fileMax = 4 << 20
 
@@ -120,7 +128,7 @@ func readFile(name string, report *Report) (*Value, error) {
 		return nil, err
 	}
 	if !tree.Is(KindMap) {
-		return nil, fmt.Errorf("read configuration: %s %w", name, ErrNotMap)
+		return nil, &NotMap{name}
 	}
 	return tree, nil
 }
