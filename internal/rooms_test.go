@@ -31,6 +31,8 @@ var rooms = map[string]room{
 	"cluster":  {"wal", "the shared picture: no I/O, no clocks"},
 	"ha":       {"wal cluster", "decisions are pure; purity_test.go there says more"},
 
+	"account": {"ha cluster wal", "tells what passes came to, and is no part of them"},
+
 	"dcs":          {"cluster", "the store in our words"},
 	"dcs/etcd":     {"dcs cluster", "an implementation knows the contract, not its users"},
 	"dcs/embedded": {"dcs cluster durable", "a server knows nothing of who uses it"},
@@ -60,7 +62,7 @@ var rooms = map[string]room{
 	"top":        {"cluster wal", "draws what others have fetched"},
 	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha callback dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
+	"daemon": {"wal boottime durable cluster ha account callback dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
 		"joins all, and decides nothing"},
 	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},

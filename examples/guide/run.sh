@@ -48,7 +48,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 # The binary is copied: user postgres may not be able to enter the place it is in.
-install -d -m 0711 "$base"
+install -d -m 0711 -o "$user" -g "$user" "$base" # the guards keep their files beside the data directories
 install -d -m 0700 -o "$user" -g "$user" "$base/archive" "$base/etcd" "$base/log"
 install -m 0755 "$matriarch" "$base/matriarch"
 

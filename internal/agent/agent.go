@@ -115,6 +115,9 @@ type Config struct {
 	Peers   Peers
 	Logger  *slog.Logger
 
+	// Saw is told of every pass before it acts, and must not wait. nil: nobody looks on.
+	Saw func(Report)
+
 	Callbacks Callbacks        // nil: nobody is told
 	Failsafe  Failsafe         // nil: this node takes no part in failsafe mode
 	Now       func() time.Time // a clock that runs on in suspend and is never stepped
@@ -300,6 +303,9 @@ func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
 		seen = now
 	}
 	a.latest = Report{Observation: o, Plan: plan, At: now, StoreSeen: seen}
+	if a.cfg.Saw != nil {
+		a.cfg.Saw(a.latest)
+	}
 	close(a.news)
 	a.news = make(chan struct{})
 }

@@ -84,6 +84,9 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 			a.json(http.StatusOK, describeCluster(view, s.node.Picture().Scope))
 		}
 	case "history":
+		if _, rest, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/"); rest == "explain" && s.explain(a) {
+			return
+		}
 		if view, ok := s.cached(a, r); ok {
 			a.raw(http.StatusOK, view.History.Encode())
 		}

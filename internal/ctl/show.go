@@ -19,15 +19,22 @@ var historyColumns = []column{
 
 func (a *app) history() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "history [CLUSTER_NAME]",
-		Short:   "Show the failovers and switchovers that the cluster has had",
-		Example: "  history -c /etc/patroni.yml",
+		Use:   "history [CLUSTER_NAME]",
+		Short: "Show the failovers and switchovers that the cluster has had",
+		Long: "Show the failovers and switchovers that the cluster has had: a line for each timeline that has\n" +
+			"ended. With --explain the story of each of the latest ones: what the members saw, what they\n" +
+			"decided and did, and when. Only Matriarch's members tell it.",
+		Example: "  history -c /etc/patroni.yml\n  history -c /etc/patroni.yml --explain",
 		Args:    atMost(1),
 	}
 	group := configuredGroupFlag(cmd.Flags())
 	format := formatFlag(cmd.Flags())
+	explain := cmd.Flags().Bool("explain", false, "what was seen, decided and done in each of the latest ones, with times")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.one(cmd.Context(), args, group, func(_ *session, p picture) error {
+		return a.one(cmd.Context(), args, group, func(s *session, p picture) error {
+			if *explain {
+				return s.accounts(format.value)
+			}
 			var rows []row
 			for _, l := range p.view.History.Lines {
 				rows = append(rows, row{"TL": int(l.Timeline), "LSN": uint64(l.LSN), "Reason": l.Reason, "Timestamp": l.When, "New Leader": l.NewLeader})

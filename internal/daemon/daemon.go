@@ -60,6 +60,7 @@ type Daemon struct {
 	times   *storeTimes
 	tally   *tally
 	calls   *callback.Runner
+	told    *chronicle
 	reloads chan struct{} // a reload is asked for
 
 	mu        sync.Mutex
@@ -98,6 +99,7 @@ func Run(ctx context.Context, local *config.Config, options Options) (err error)
 	defer cancel() // before the hands are waited for: their work ends with it
 
 	d.store = newLateStore()
+	d.told = newChronicle(d.store, d.log)
 	defer d.closeStore()
 	err = d.begin(ctx, local, dynamic)
 	early := stopEarly()
@@ -233,12 +235,12 @@ func (d *Daemon) makeAPI(ctx context.Context, dynamic map[string]any) error {
 	carrier := &failsafe{base: ctx, wait: &d.rounds, client: d.peers.client, right: d.right, log: d.log}
 	a := agent.New(agent.Config{
 		Me: identity(d.local, d.effective), Dynamic: dynamic, Store: d.store, Server: d.hands, Right: d.right, Peers: d.peers, Failsafe: carrier, Callbacks: herald{d},
-		Logger: d.log, Now: d.clock.Now, Wall: time.Now,
+		Logger: d.log, Now: d.clock.Now, Wall: time.Now, Saw: d.told.saw,
 	})
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, times: d.times, tally: d.tally, reload: d.askReload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, times: d.times, tally: d.tally, told: d.told, reload: d.askReload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err
@@ -286,6 +288,7 @@ func (d *Daemon) serve(ctx context.Context, signals <-chan os.Signal) error {
 		stopKeeping()
 	})
 	wait.Go(func() { d.tally.watch(serving, d.agent) })
+	wait.Go(func() { d.told.run(keeping) })
 	wait.Go(func() {
 		if d.right.goesOn {
 			d.openLate(serving)

@@ -20,6 +20,7 @@ type node struct {
 	store  dcs.Store
 	times  *storeTimes
 	tally  *tally
+	told   *chronicle
 	reload func()
 }
 
@@ -90,6 +91,9 @@ func senders(rows []postgres.Replication) []api.Sender {
 	}
 	return out
 }
+
+// Accounts tell how the leader changed of late.
+func (n *node) Accounts() []cluster.Account { return n.told.accounts() }
 
 // Changed is closed by the agent's next pass.
 func (n *node) Changed() <-chan struct{} { return n.agent.Changed() }

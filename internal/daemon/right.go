@@ -169,6 +169,9 @@ func (r *right) State(time.Time) ha.Right {
 	case s.FreeAt > now:
 		out.FreeIn = s.FreeAt.Sub(now)
 	}
+	if s.Heard != 0 && !s.Leading {
+		out.Heard = max(now.Sub(s.Heard), 1)
+	}
 	out.Left, out.Over = r.left(s, now)
 	r.tellMixed(s)
 	return out

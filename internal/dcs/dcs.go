@@ -30,6 +30,7 @@ const (
 	KeyFailover   = "failover"
 	KeySync       = "sync"
 	KeyFailsafe   = "failsafe"
+	KeyAccounts   = "accounts" // how the leader changed, of late; Matriarch's own
 	KeyMembers    = "members/" // and the member's name
 )
 

@@ -102,6 +102,10 @@ type Right struct {
 	// timeline (leader only; 0: none).
 	Claimed wal.Timeline
 
+	// Heard is how long ago the present leader's newest heartbeat came that was
+	// acknowledged; 0: none. It is for the account of a failover, and decides nothing.
+	Heard time.Duration
+
 	Overdue bool // a word of the leader is overdue, or there is evidence that it is gone
 
 	// Guarded: a process of its own freezes the server at the end of the permit,
