@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -44,7 +45,7 @@ func (s *Server) move(a *answer, r *http.Request, action string) {
 		return
 	}
 	settings := s.settings(view)
-	if given, present := doc.fields["scheduled_at"]; present && given != "" {
+	if !nothing(doc.fields["scheduled_at"]) {
 		req.at, req.scheduled = doc.text("scheduled_at"), true
 	}
 	if no := req.check(settings, s.wall()); no != nil {
@@ -66,6 +67,27 @@ func (s *Server) move(a *answer, r *http.Request, action string) {
 		}
 	}
 	s.carryOut(a, r, req, view, settings)
+}
+
+// nothing reports a value that Patroni takes for none: an older patronictl sends null
+// where no time was given.
+func nothing(given any) bool {
+	switch v := given.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case json.Number:
+		n, err := v.Float64()
+		return err == nil && n == 0
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return false
 }
 
 // check applies the rules that need no other member.
