@@ -80,6 +80,14 @@ func (a *Agent) Unschedule() bool {
 	return was
 }
 
+// Scheduled is the restart that is kept, as of now and not of the last pass: whoever was
+// told that it is scheduled sees it.
+func (a *Agent) Scheduled() ha.Schedule {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.schedule
+}
+
 // observeOrder adds what was asked for to an observation.
 func (a *Agent) observeOrder(now time.Time, o *ha.Observation) {
 	a.mu.Lock()

@@ -129,6 +129,9 @@ func TestAScheduledRestartIsKeptAndComes(t *testing.T) {
 	if err := n.Schedule(when, ha.Order{Task: ha.ToRestart}); !errors.Is(err, ErrScheduled) {
 		t.Errorf("a second one: %v", err)
 	}
+	if got := string(n.Scheduled().Published); got != `{"schedule":"then"}` { // before the next pass
+		t.Errorf("whoever scheduled it is shown %s", got)
+	}
 	n.settle()
 	if got := n.stored("members/n1"); !strings.Contains(got, `"scheduled_restart":{"schedule":"then"}`) {
 		t.Errorf("the member key says %s", got)

@@ -33,7 +33,7 @@ func (n *node) Picture() api.Picture {
 		Tags: o.Me.Tags.Published(), SystemID: o.Server.SystemID, Guard: o.Guard(),
 		WatchdogFailed: n.hands.warden.barred(), FailsafeActive: n.agent.FailsafeActive(),
 		PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
-		ScheduledRestart: o.Schedule.Published,
+		ScheduledRestart: n.agent.Scheduled().Published,
 		DCSLastSeen:      r.StoreSeen, NextPass: r.At.Add(r.Plan.LookAgain),
 	}
 	p.LeaderUntil = n.right.until() // as of now: a load balancer turns away as soon as the permit is over
