@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,7 +162,7 @@ func (a *Agent) release(now time.Time, o ha.Observation, act ha.Release) {
 	if act.Optime > 0 {
 		status := o.Store.View.Status
 		status.Optime = act.Optime
-		also = append(also, put(dcs.KeyStatus, status.Encode()))
+		also = putStatus(o.Store.View, status)
 	}
 	a.memory.released = now
 	a.cfg.Right.Release(also)
@@ -209,7 +210,7 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 	case ha.PutMember:
 		return dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyMembers + o.Me.Name, Data: act.Member.Encode(), Leased: true}}}
 	case ha.PutStatus:
-		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyStatus, act.Status.Encode())}}
+		return dcs.Txn{If: mine, Then: putStatus(o.Store.View, act.Status)}
 	case ha.PutHistory:
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyHistory, act.History.Encode())}}
 	case ha.PutFailsafe:
@@ -234,6 +235,16 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 		return dcs.Txn{If: conditions, Then: ops}
 	}
 	panic(fmt.Sprintf("no transaction for %T", action))
+}
+
+// putStatus is the status key, and beside it the position alone as long as a member
+// is older than that key and reads nothing else (compat/dcs.md §9).
+func putStatus(v cluster.View, status cluster.Status) []dcs.Op {
+	ops := []dcs.Op{put(dcs.KeyStatus, status.Encode())}
+	if v.HasMemberBefore([3]int{2, 1, 0}) {
+		ops = append(ops, put(dcs.KeyOptime, strconv.AppendUint(nil, uint64(status.Optime), 10)))
+	}
+	return ops
 }
 
 func put(key string, data []byte) dcs.Op { return dcs.Op{Key: key, Data: data} }

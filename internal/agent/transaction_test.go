@@ -21,6 +21,11 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 	fresh.Store.Dynamic = map[string]any{"ttl": 5, "loop_wait": 10, "x": "y"}
 	fresh.Store.Settings = cluster.DefaultSettings()
 
+	mixed := o
+	mixed.Store.View.Members = []cluster.Member{{Name: "n1", Version: "4.1.4"}, {Name: "n2", Version: "2.0.2"}}
+	newer := o
+	newer.Store.View.Members = []cluster.Member{{Name: "n1", Version: "4.1.4"}, {Name: "n2", Version: "2.1.0"}, {Name: "n3", Version: "?"}}
+
 	mine := dcs.Condition{Key: "leader", Equals: []byte("n1")}
 	write := func(key, text string) dcs.Op { return dcs.Op{Key: key, Data: []byte(text)} }
 	member := cluster.Member{Name: "n1", State: cluster.StateRunning}
@@ -33,6 +38,10 @@ func TestEveryWriteHasItsCondition(t *testing.T) {
 		{"a member's key is its own", o, ha.PutMember{Member: member},
 			dcs.Txn{Then: []dcs.Op{{Key: "members/n1", Data: member.Encode(), Leased: true}}}},
 		{"status by the leader", o, ha.PutStatus{Status: cluster.Status{Optime: 7}},
+			dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{write("status", `{"optime":7}`)}}},
+		{"and the position alone for a member that is older than the key", mixed, ha.PutStatus{Status: cluster.Status{Optime: 7}},
+			dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{write("status", `{"optime":7}`), write("optime/leader", "7")}}},
+		{"but for no other", newer, ha.PutStatus{Status: cluster.Status{Optime: 7}},
 			dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{write("status", `{"optime":7}`)}}},
 		{"history by the leader", o, ha.PutHistory{History: cluster.History{}},
 			dcs.Txn{If: []dcs.Condition{mine}, Then: []dcs.Op{write("history", `[]`)}}},

@@ -194,6 +194,15 @@ func (v View) Member(name string) (Member, bool) {
 	return Member{}, false
 }
 
+// HasMemberBefore reports that a member runs an older version than the given one. What
+// tells no version that can be read counts for nothing.
+func (v View) HasMemberBefore(version [3]int) bool {
+	return slices.ContainsFunc(v.Members, func(m Member) bool {
+		own, ok := Version3(m.Version)
+		return ok && slices.Compare(own[:], version[:]) < 0
+	})
+}
+
 // LeaderMember is the member that holds the leader key. A leader without a member
 // key is a member of which only the name is known.
 func (v View) LeaderMember() (Member, bool) {

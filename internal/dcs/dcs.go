@@ -26,6 +26,7 @@ const (
 	KeyConfig     = "config"
 	KeyLeader     = "leader"
 	KeyStatus     = "status"
+	KeyOptime     = "optime/leader" // for members older than the status key
 	KeyHistory    = "history"
 	KeyFailover   = "failover"
 	KeySync       = "sync"
