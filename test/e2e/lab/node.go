@@ -54,21 +54,7 @@ func (n *Node) Start() {
 	if n.Agent != nil && n.Agent.Running() {
 		n.t.Fatalf("the agent of %s is running", n.Name)
 	}
-	text := []byte(n.Text)
-	if n.Text == "" {
-		s := guide(n)
-		if n.cluster.change != nil {
-			n.cluster.change(n, s)
-		}
-		if n.Change != nil {
-			n.Change(s)
-		}
-		text = encode(n.t, s)
-	}
-	if err := os.WriteFile(n.Config, text, 0o600); err != nil {
-		n.t.Fatal(err)
-	}
-	Own(n.t, n.Config)
+	n.Rewrite(nil)
 	program, by := []string{os.Getenv(binaryVariable), "run", n.Config}, &syscall.SysProcAttr{}
 	if n.Patroni != nil {
 		program = append(slices.Clone(n.Patroni.command), n.Config)
@@ -87,6 +73,29 @@ func (n *Node) Start() {
 		by.UseCgroupFD, by.CgroupFD = true, int(dir.Fd())
 	}
 	n.Agent = launchBy(n.t, by, n.Net, n.Log, program[0], program[1:]...)
+}
+
+// Rewrite writes the node's configuration again, changed further if that is given. A
+// running agent reads it when it is told to.
+func (n *Node) Rewrite(further func(Settings)) {
+	n.t.Helper()
+	text := []byte(n.Text)
+	if n.Text == "" {
+		s := guide(n)
+		if n.cluster.change != nil {
+			n.cluster.change(n, s)
+		}
+		for _, change := range []func(Settings){n.Change, further} {
+			if change != nil {
+				change(s)
+			}
+		}
+		text = encode(n.t, s)
+	}
+	if err := os.WriteFile(n.Config, text, 0o600); err != nil {
+		n.t.Fatal(err)
+	}
+	Own(n.t, n.Config)
 }
 
 // clocks are the words by which unshare(1) gives a program the node's clocks, and
