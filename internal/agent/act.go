@@ -39,7 +39,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.AskPeers:
 		ask, cancel := context.WithTimeout(ctx, act.Within)
 		defer cancel()
-		a.memory.peers = ha.Peers{Asked: true, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
+		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
 	case ha.AskFailsafe:

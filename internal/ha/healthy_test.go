@@ -149,8 +149,12 @@ func bare(u Upstream) Upstream {
 }
 
 // published puts into the view what the member would say of itself, so that a case
-// about something else does not have to speak of the member key.
+// about something else does not have to speak of the member key. Nor of where the member
+// was when it asked the others: it is there still, unless the case says otherwise.
 func published(o Observation) Observation {
+	if o.Peers.Mine.LSN == 0 {
+		o.Peers.Mine = o.Server.End
+	}
 	if o.Store.LeaseID == 0 {
 		return o
 	}

@@ -348,6 +348,7 @@ type Peers struct {
 	Asked   bool
 	Age     time.Duration // since the round was begun
 	Done    time.Duration // since the last answer, or the end of waiting for it
+	Mine    wal.Point     // how far this server was when the round was begun
 	Answers []Peer        // sorted by name; with those who were silent in an earlier round and not asked in this one
 }
 

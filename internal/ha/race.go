@@ -275,8 +275,11 @@ const answersFresh = time.Second
 // ended. A round counts from the beginning of its pass, which looked at the server
 // before it asked: hence twice askAhead.
 func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) {
+	// A position of ours that is newer than the answers would beat members who have got
+	// as far since: what the last leader sent at its end is still coming in.
+	moved := o.Server.Running && o.Peers.Mine != o.Server.End
 	fresh := o.Peers.Asked && o.Peers.Done < answersFresh &&
-		(!o.Contested() || o.Peers.Age <= o.Store.Leaderless && o.Peers.Age+o.Right.FreeIn <= o.Right.FreeFor+2*askAhead)
+		(!o.Contested() || !moved && o.Peers.Age <= o.Store.Leaderless && o.Peers.Age+o.Right.FreeIn <= o.Right.FreeFor+2*askAhead)
 	var ask []cluster.Member
 	for _, m := range members {
 		fresh = fresh && o.Peers.has(m.Name)

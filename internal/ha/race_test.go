@@ -49,6 +49,9 @@ func TestARaceForTheLead(t *testing.T) {
 		{"B-129: an unknown timeline is compared by position", answer(func(p *Peer) { p.End = at(0, flushed+1) }), wait(RaceOutranked, 2*soon)},
 		{"B-131: equal, and the other has priority", answer(func(p *Peer) { p.Priority = 2 }), wait(RaceLessPreferred, 2*soon)},
 		{"B-131: equal, and we have", both(answer(func(p *Peer) { p.Priority = 2 }), tagged("failover_priority", 3)), acquire(RaceWon)},
+		{"B-131: it has got further since it asked: so may the others have", func(o *Observation) {
+			o.Peers.Mine, o.Server.End.LSN = o.Server.End, o.Server.End.LSN+9
+		}, do(RaceAsking, askN3())},
 		{"S6, B-107: nofailover never", tagged("nofailover", true), wait(RaceNofailover, hurry)},
 		{"S3: nor a log that is known to have forked off", func(o *Observation) { o.Memory.Forked = true }, wait(RaceExcluded, hurry)},
 		{"S6, B-107: priority 0 never", tagged("failover_priority", 0), wait(RaceNofailover, hurry)},
