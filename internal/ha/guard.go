@@ -73,8 +73,10 @@ func (o Observation) MayWrite() bool {
 	case Bootstrapping:
 		return false // no leader, no clients: the cluster is not there yet
 	case StoppingServer:
-		if o.Job.Shutdown.LSN != 0 {
-			return false // its log is closed; it only drains its archive
+		// With its log closed it only drains its archive. But a guard that is slow to hear
+		// of that must not take it for the word about the server that is started next.
+		if o.Job.Shutdown.LSN != 0 && o.Job.Purpose != ForRestart {
+			return false
 		}
 	}
 	return o.Server.Running && o.Server.Role != Standby

@@ -276,6 +276,21 @@ func TestScheduledRestart(t *testing.T) {
 	})
 }
 
+// The guard is told whether the server may write by what MayWrite says, and told
+// nothing else than that in the middle of a restart.
+func TestAPrimaryStaysGuardedThroughItsRestart(t *testing.T) {
+	o := leader()
+	underWay(&o)
+	o.Job = Job{Work: StoppingServer, Purpose: ForRestart, Shutdown: at(3, flushed)}
+	if !o.MayWrite() {
+		t.Error("the guard would be disarmed while a primary that is restarted stops")
+	}
+	o.Job.Purpose = ForHandOver
+	if o.MayWrite() {
+		t.Error("a primary that hands over may write after its shutdown checkpoint")
+	}
+}
+
 func TestWhatARestartLooksLike(t *testing.T) {
 	for _, c := range []struct {
 		name   string
