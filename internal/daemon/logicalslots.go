@@ -160,6 +160,9 @@ func (l *logicalSlots) isSpent(slot string) bool {
 	return l.spent[slot]
 }
 
+// errNotPlaceable says that the slots were read, and are of no use here as they are.
+var errNotPlaceable = errors.New("copy logical slots: none can be placed now")
+
 // copySlots brings logical slots over from the leader's server, with a restart of this
 // one (B-375, B-376). Nothing is stopped before it is known that there is something to
 // be placed, and that the server will start with it.
@@ -182,7 +185,7 @@ func (h *hands) copySlots(ctx context.Context, a ha.CopySlots) error {
 	}
 	slots, err = h.pg.Placeable(ctx, slots)
 	if len(slots) == 0 {
-		return err
+		return fmt.Errorf("%w: %w", errNotPlaceable, err)
 	}
 	if err != nil {
 		h.log.Warn("not all logical slots can be copied", "err", err)

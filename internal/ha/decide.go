@@ -128,14 +128,15 @@ func (o Observation) hurried() bool {
 		o.Store.View.Initialize.SystemID() != "" && !o.Stopping
 }
 
-// urgent reports that the plan has what clients wait for: the writers, and while the
-// store is away the readers of a server that was stopped for that.
+// urgent reports that the plan has what must not wait for the store: what writers wait
+// for, and while the store is away the readers of a server that was stopped for that,
+// and the slots, which failsafe mode goes on with (B-353).
 func (o Observation) urgent(p Plan) bool {
 	return slices.ContainsFunc(p.Do, func(a Action) bool {
 		switch a.(type) {
 		case Acquire, Release, PrePromote, Promote, StartPrimary:
 			return true
-		case StartStandby:
+		case StartStandby, CreateSlot, DropSlot, AdvanceSlot:
 			return !o.Store.Current
 		}
 		return false

@@ -121,8 +121,9 @@ func copySlots(o Observation, plan Plan) Plan {
 	return plan
 }
 
-// spentPause is the least time between two copies of a slot that did not become
-// usable by the first.
+// spentPause is the least time between two copies of a slot that did not become usable
+// by the first, or could not be placed: for one thing a standby that was copied after the
+// slot was made lacks the beginning of its log, until the slot's client has got further.
 const spentPause = time.Minute
 
 // copyPause is how long the next copy has to wait since the last one failed or has not
@@ -132,7 +133,7 @@ func (o Observation) copyPause(slots []cluster.PermanentSlot) time.Duration {
 		return 0
 	}
 	pause := retryPause
-	if slices.ContainsFunc(slots, func(p cluster.PermanentSlot) bool { return o.Server.spent(p.Name) }) {
+	if o.Last.Hopeless || slices.ContainsFunc(slots, func(p cluster.PermanentSlot) bool { return o.Server.spent(p.Name) }) {
 		pause = spentPause
 	}
 	return pause - o.Last.Ago

@@ -214,6 +214,9 @@ func TestLogicalSlotsOfAStandby(t *testing.T) {
 			o.Last = Finished{Work: CopyingSlots, Ago: 55 * time.Second}
 		}), wait(Following, 5*time.Second)},
 		{"nor one that failed", func(o *Observation) { o.Last = Finished{Work: CopyingSlots, Failed: true, Ago: 3 * time.Second} }, wait(Following, 2*time.Second)},
+		{"one that cannot be placed yet has to wait for its client", func(o *Observation) {
+			o.Last = Finished{Work: CopyingSlots, Failed: true, Hopeless: true, Ago: 55 * time.Second}
+		}, wait(Following, 5*time.Second)},
 		{"then it is", func(o *Observation) { o.Last = Finished{Work: CopyingSlots, Failed: true, Ago: 5 * time.Second} }, do(Following, copies)},
 		{"B-347: another plugin", slots(but(cdc(5), func(s *Slot) { s.Plugin = "x" }), n1, n3), after(Following, settle, DropSlot{"cdc"})},
 		{"a restart is put off while a switchover is asked for", requested("n1", "n3"), wait(Following, loop)},
@@ -264,6 +267,8 @@ func TestSlotsWhileTheStoreIsAway(t *testing.T) {
 	decided(t, standby, []decision{
 		{"B-353: in failsafe mode they are moved as the leader says", both(away, mine),
 			after(StoreAway, loop, AdvanceSlot{Name: "backup", To: 9}, AdvanceSlot{Name: "cdc", To: 8, Database: "app"})},
+		{"B-353: before a renewal that waits for the silent store", both(away, leaseOverdue, mine),
+			after(StoreAway, soon, AdvanceSlot{Name: "backup", To: 9}, AdvanceSlot{Name: "cdc", To: 8, Database: "app"}, Renew{})},
 		{"B-353: but not copied", both(away, slots(idle("backup", 9), slot("n1", false), slot("n3", false))), wait(StoreAway, loop)},
 		{"without it they are left alone", both(away, mine, func(o *Observation) { o.Store.Settings.Failsafe = false }), wait(StoreAway, loop)},
 		{"nothing is known of them by an agent that has not seen the store", both(away, mine, func(o *Observation) { o.Store.View = cluster.View{} }), wait(StoreAway, loop)},
