@@ -158,7 +158,7 @@ func (x hands) finish(failed bool) {
 }
 
 func workName(kind ha.Work) string {
-	return [...]string{"nothing", "bootstrap", "base backup", "rewind", "start as primary", "start as standby", "promotion", "stop", "copy of logical slots"}[kind]
+	return [...]string{"nothing", "bootstrap", "base backup", "rewind", "start as primary", "start as standby", "pre_promote", "promotion", "stop", "copy of logical slots"}[kind]
 }
 
 // await looks every few milliseconds whether the server has got there, and ends the

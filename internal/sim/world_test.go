@@ -3,6 +3,8 @@ package sim
 import (
 	"testing"
 	"time"
+
+	"matriarch/internal/ha"
 )
 
 func usual() Settings {
@@ -25,6 +27,14 @@ func TestThreeEmptyHostsMakeOneCluster(t *testing.T) {
 	for _, h := range w.hosts {
 		if n := len(h.server.disk.slots); n != 2 {
 			t.Errorf("%s keeps %d slots, want one for each of the other two", h.name, n)
+		}
+	}
+}
+
+func TestEveryWorkIsCalledByItsName(t *testing.T) {
+	for kind, want := range map[ha.Work]string{ha.NoWork: "nothing", ha.Preparing: "pre_promote", ha.StoppingServer: "stop", ha.CopyingSlots: "copy of logical slots"} {
+		if got := workName(kind); got != want {
+			t.Errorf("%d: %q, want %q", kind, got, want)
 		}
 	}
 }
