@@ -13,6 +13,7 @@ import (
 
 	"matriarch/internal/cluster"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
 // Teller turns passes into accounts. Whoever takes over tells the whole story; a
@@ -23,10 +24,11 @@ type Teller struct {
 	request cluster.Failover // the last one that was seen and is not answered
 	asked   time.Time        // when it was seen first
 
-	open  *cluster.Account // the story that is going on; nil: none
-	why   ha.Reason        // told last
-	round time.Time        // the round of questions that was told last
-	work  ha.Work
+	open   *cluster.Account // the story that is going on; nil: none
+	opened time.Time        // when it began to be told
+	why    ha.Reason        // told last
+	round  time.Time        // the round of questions that was told last
+	work   ha.Work
 }
 
 // See takes in a pass. It returns the account when there is something to publish: as
@@ -63,6 +65,7 @@ func (t *Teller) begin(o ha.Observation) {
 	if t.open.From == "" {
 		t.open.From = t.request.Leader
 	}
+	t.opened = o.Wall
 	t.why, t.round, t.work = -1, time.Time{}, ha.NoWork
 	if t.request.Requested() {
 		text := "requested: failover"
@@ -130,17 +133,18 @@ func (t *Teller) positions(o ha.Observation) {
 		return
 	}
 	round := o.Wall.Add(-o.Peers.Age)
+	if round.Before(t.opened) { // the question was another one
+		return
+	}
 	if d := round.Sub(t.round); d < time.Millisecond && d > -time.Millisecond { // computed anew in each pass
 		return
 	}
-	if !t.round.IsZero() || o.Peers.Age < time.Minute {
-		said := []string{fmt.Sprintf("%s itself %s", o.Me.Name, o.Server.End)}
-		for _, p := range o.Peers.Answers {
-			said = append(said, answer(p))
-		}
-		t.open.Tell(round.Add(o.Peers.Age-o.Peers.Done), "seen: positions: "+strings.Join(said, ", "))
-	}
 	t.round = round
+	said := []string{o.Me.Name + " itself " + position(o.Server.End)}
+	for _, p := range o.Peers.Answers {
+		said = append(said, answer(p))
+	}
+	t.open.Tell(round.Add(o.Peers.Age-o.Peers.Done), "seen: positions: "+strings.Join(said, ", "))
 }
 
 func answer(p ha.Peer) string {
@@ -148,11 +152,18 @@ func answer(p ha.Peer) string {
 	case p.Silent:
 		return p.Name + " is silent"
 	case p.Primary:
-		return fmt.Sprintf("%s %s as primary", p.Name, p.End)
+		return p.Name + " " + position(p.End) + " as primary"
 	case p.Nofailover:
-		return fmt.Sprintf("%s %s, nofailover", p.Name, p.End)
+		return p.Name + " " + position(p.End) + ", nofailover"
 	}
-	return fmt.Sprintf("%s %s", p.Name, p.End)
+	return p.Name + " " + position(p.End)
+}
+
+func position(at wal.Point) string {
+	if at.LSN == 0 {
+		return "not known"
+	}
+	return at.String()
 }
 
 // doings tells of the work that has ended or begun.

@@ -28,6 +28,7 @@ func following(t *testing.T) *scene {
 	s.o.Store.Current = true
 	s.o.Store.View.Leader = cluster.Leader{Name: "n1", Modified: 5}
 	s.o.Server = ha.Server{Running: true, Answering: true, Role: ha.Standby, End: wal.Point{Timeline: 2, LSN: 0x5000000}}
+	s.o.Peers = ha.Peers{Asked: true, Age: time.Hour, Done: time.Hour, Answers: []ha.Peer{{Name: "n9"}}} // of an earlier time
 	s.o.Right.FreeIn, s.o.Right.Heard = time.Second, 100*time.Millisecond
 	s.pass(0, ha.Following)
 	return s

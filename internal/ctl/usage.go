@@ -124,7 +124,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 		return Usage(cmd, "No such option: %s", name)
 	case errors.As(err, &valueless):
-		return Usage(cmd, "Option '--%s' requires an argument.", valueless.GetFlag().Name)
+		name := "--" + valueless.GetFlag().Name
+		if valueless.GetSpecifiedShortnames() != "" {
+			name = "-" + valueless.GetFlag().Shorthand
+		}
+		return Usage(cmd, "Option '%s' requires an argument.", name)
 	case errors.As(err, &invalid):
 		return Usage(cmd, "Invalid value for %s: %s", flagNames(invalid.GetFlag()), invalidValue(invalid))
 	}
@@ -133,7 +137,10 @@ func flagError(cmd *cobra.Command, err error) error {
 
 func flagNames(f *pflag.Flag) string {
 	names := "'--" + f.Name + "'"
-	if f.Shorthand != "" {
+	switch {
+	case f.Name == "watch": // the one that patronictl names by its letter first
+		names = "'-w' / " + names
+	case f.Shorthand != "":
 		names += " / '-" + f.Shorthand + "'"
 	}
 	return names
