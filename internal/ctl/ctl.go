@@ -125,6 +125,7 @@ func (a *app) commands(version string) []*cobra.Command {
 	for _, c := range all {
 		// query has a -c and a -d of its own.
 		a.globals(c.Flags(), c.Name() != "query")
+		a.completions(c)
 	}
 	return all
 }
