@@ -51,7 +51,9 @@ var rooms = map[string]room{
 	"postgres/conf": {"wal", "text only"},
 	"postgres":      {"wal durable postgres/conf", "the hands on one server decide nothing and know no store"},
 
-	"agent":      {"ha cluster wal dcs", "what it needs of a server and of peers it declares, and daemon joins them"},
+	"agent":       {"ha cluster wal dcs", "what it needs of a server and of peers it declares, and daemon joins them"},
+	"agent/right": {"agent ha permit boottime wal", "the right to write in the words of the decisions, once for daemon and sim"},
+
 	"api":        {"cluster wal", "what it needs of a node it declares"},
 	"api/client": {"api cluster wal", "the other side of api"},
 	"proxy":      {"", "it is told where the primary is"},
@@ -62,9 +64,9 @@ var rooms = map[string]room{
 	"top":        {"cluster wal", "draws what others have fetched"},
 	"ctl":        {"api/client dcs store config cluster wal top", "an operator's command needs no agent and no server"},
 
-	"daemon": {"wal boottime durable cluster ha account callback dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent api api/client proxy web config store logs",
+	"daemon": {"wal boottime durable cluster ha account callback dcs dcs/etcd dcs/embedded fence fence/watchdog permit permit/wire postgres postgres/conf agent agent/right api api/client proxy web config store logs",
 		"joins all, and decides nothing"},
-	"sim":  {"wal boottime cluster ha dcs dcs/memory agent fence permit", "stands in for servers and networks, so it must not need them"},
+	"sim":  {"wal boottime cluster ha dcs dcs/memory agent agent/right fence permit", "stands in for servers and networks, so it must not need them"},
 	"demo": {"wal cluster dcs dcs/etcd dcs/embedded config store api api/client durable postgres/conf", "runs real nodes as a user would, from outside"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"matriarch/internal/agent"
+	rights "matriarch/internal/agent/right"
 	"matriarch/internal/api/client"
 	"matriarch/internal/boottime"
 	"matriarch/internal/config"
@@ -16,7 +17,6 @@ import (
 	"matriarch/internal/permit"
 	"matriarch/internal/permit/wire"
 	"matriarch/internal/store"
-	"matriarch/internal/wal"
 )
 
 // right is this node's right to write: package permit's runner, joined to the store,
@@ -32,11 +32,10 @@ type right struct {
 	log      *slog.Logger
 	goesOn   bool // with the lead of an earlier life, and needs no store for it
 
-	mu       sync.Mutex
-	mixed    bool             // as told last
-	length   time.Duration    // of the permit
-	upstream string           // from which the server had a stream in the last pass
-	ended    boottime.Instant // when the permit was seen to be over; 0: it is not
+	mu     sync.Mutex
+	mixed  bool          // as told last
+	length time.Duration // of the permit
+	words  rights.Words
 }
 
 // findTimeout bounds the first talk with the guard.
@@ -152,27 +151,10 @@ func (r *right) Stand() {
 // State tells how things stand, in durations from now.
 func (r *right) State(time.Time) ha.Right {
 	s, now := r.runner.State(), boottime.Now()
-	out := ha.Right{
-		Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing,
-		Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue,
-		Guarded: r.keeper.guarded(), Mixed: s.Mixed, Barred: r.warden.barred(),
-	}
-	if !s.Electorate.Released {
-		out.Electorate = s.Electorate.Members
-	}
-	if s.Leading {
-		out.Claimed = wal.Timeline(s.Electorate.Timeline)
-	}
-	switch {
-	case s.Free:
-		out.FreeIn, out.FreeFor = 0, now.Sub(s.FreeAt)
-	case s.FreeAt > now:
-		out.FreeIn = s.FreeAt.Sub(now)
-	}
-	if s.Heard != 0 && !s.Leading {
-		out.Heard = max(now.Sub(s.Heard), 1)
-	}
-	out.Left, out.Over = r.left(s, now)
+	r.mu.Lock()
+	out := r.words.State(s, now)
+	r.mu.Unlock()
+	out.Guarded, out.Barred = r.keeper.guarded(), r.warden.barred()
 	r.tellMixed(s)
 	return out
 }
@@ -192,37 +174,13 @@ func (r *right) tellMixed(s permit.State) {
 	}
 }
 
-// left is what is left of the permit, and for how long it has been over.
-func (r *right) left(s permit.State, now boottime.Instant) (left, over time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case s.Permit > now:
-		r.ended = 0
-		return s.Permit.Sub(now), 0
-	case s.Permit != 0:
-		r.ended = s.Permit
-	case r.ended == 0:
-		return 0, 0 // there was none
-	}
-	return 0, max(now.Sub(r.ended), 1)
-}
-
 // Know passes on what a pass knows.
 func (r *right) Know(k agent.Knowledge) {
 	r.warden.know(k.Permit)
-	r.runner.SetLength(k.Permit)
-	r.runner.SetTTL(k.TTL)
-	r.runner.Want(k.Members, k.Sole)
-	r.runner.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
-	r.runner.Promotion(uint32(k.Promotion))
 	r.mu.Lock()
-	lost := r.upstream
-	r.upstream, r.length = k.Upstream, k.Permit
-	r.mu.Unlock()
-	if lost != "" && k.Upstream == "" {
-		r.runner.Lost(lost)
-	}
+	defer r.mu.Unlock()
+	r.length = k.Permit
+	r.words.Know(k, r.runner)
 }
 
 // until is the instant up to which this node is the leader by its own clock; zero if

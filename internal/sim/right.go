@@ -1,15 +1,14 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	"matriarch/internal/agent"
+	words "matriarch/internal/agent/right"
 	"matriarch/internal/boottime"
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 	"matriarch/internal/permit"
-	"matriarch/internal/wal"
 )
 
 // right drives the real permit.Driver: its hands are the simulated store, guard and
@@ -19,10 +18,9 @@ type right struct {
 	driver *permit.Driver
 	alarm  instant // when the driver is ticked next
 	turn   int
-	known  agent.Knowledge
+	words  words.Words
 	inside int // the depth of calls into the driver
 	glance permit.Glance
-	ended  boottime.Instant
 
 	freeFor time.Duration // as told last
 	open    instant       // since when the lead is seen to be open; 0: it is not
@@ -200,61 +198,37 @@ func (r *right) look() permit.Sight {
 	return sight
 }
 
-// State is how things stand, in the decisions' words, as package daemon puts it.
+// State is how things stand.
 func (r *right) State(now time.Time) ha.Right {
 	at := instantOf(now)
-	s := r.driver.State(at)
-	out := ha.Right{Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing, Free: s.Free, FreeIn: ha.Idle,
-		Overdue: s.Overdue, Guarded: r.p.h.guard.alive}
-	if !s.Electorate.Released {
-		out.Electorate = s.Electorate.Members
-	}
-	if s.Leading {
-		out.Claimed = wal.Timeline(s.Electorate.Timeline)
-	}
-	switch {
-	case s.Free:
-		out.FreeIn, out.FreeFor = 0, at.Sub(s.FreeAt)
-	case s.FreeAt > at:
-		out.FreeIn = s.FreeAt.Sub(at)
-	}
+	out := r.words.State(r.driver.State(at), at)
+	out.Guarded = r.p.h.guard.alive
 	r.freeFor = out.FreeFor
-	if !s.Overdue && !s.Free {
+	if !out.Overdue && !out.Free {
 		r.open = 0
 	} else if r.open == 0 {
 		r.open = r.p.w.now
 	}
-	switch {
-	case s.Permit > at:
-		r.ended = 0
-		out.Left = s.Permit.Sub(at)
-		return out
-	case s.Permit != 0:
-		r.ended = s.Permit
-	case r.ended == 0:
-		return out
-	}
-	out.Over = max(at.Sub(r.ended), 1)
 	return out
 }
 
 // Know passes on what a pass knows.
 func (r *right) Know(k agent.Knowledge) {
-	lost := r.known.Upstream
-	r.call(func(now boottime.Instant) {
-		if k.Permit != r.known.Permit || k.TTL != r.known.TTL || k.Sole != r.known.Sole || !slices.Equal(k.Members, r.known.Members) {
-			r.driver.SetLength(k.Permit)
-			r.driver.SetTTL(k.TTL)
-			r.driver.Want(k.Members, k.Sole)
-		}
-		r.driver.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
-		r.driver.Promotion(uint32(k.Promotion))
-	})
-	r.known = k
-	if lost != "" && k.Upstream == "" {
-		r.lost(lost)
-	}
+	r.call(func(now boottime.Instant) { r.words.Know(k, taught{r, now}) })
 }
+
+// taught is the driver for one who has no clock.
+type taught struct {
+	r   *right
+	now boottime.Instant
+}
+
+func (t taught) SetLength(d time.Duration)        { t.r.driver.SetLength(d) }
+func (t taught) SetTTL(d time.Duration)           { t.r.driver.SetTTL(d) }
+func (t taught) Want(members []string, sole bool) { t.r.driver.Want(members, sole) }
+func (t taught) Position(p permit.Position)       { t.r.driver.Position(p) }
+func (t taught) Promotion(timeline uint32)        { t.r.driver.Promotion(timeline) }
+func (t taught) Lost(leader string)               { t.r.driver.Lost(leader, t.now) }
 
 // Stand takes the lead, Release gives it up.
 func (r *right) Stand() {
