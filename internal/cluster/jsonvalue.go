@@ -30,8 +30,12 @@ func object(data []byte) (fields, error) {
 }
 
 func (f fields) text(name string) string {
+	raw, ok := f[name]
+	if plain, is := plainText(raw); is {
+		return plain
+	}
 	var s string
-	if raw, ok := f[name]; !ok || json.Unmarshal(raw, &s) != nil {
+	if !ok || json.Unmarshal(raw, &s) != nil {
 		return ""
 	}
 	return s
@@ -46,12 +50,46 @@ func (f fields) truth(name string) bool {
 }
 
 func (f fields) number(name string) int64 {
+	raw, ok := f[name]
+	if n, is := plainNumber(raw); is {
+		return n
+	}
 	var v any
-	if raw, ok := f[name]; !ok || decode(raw, &v) != nil {
+	if !ok || decode(raw, &v) != nil {
 		return 0
 	}
 	n, _ := integer(v)
 	return n
+}
+
+// plainText is a JSON string that says itself: what most fields are, and members are
+// read again with every move of a position.
+func plainText(raw json.RawMessage) (string, bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	text := raw[1 : len(raw)-1]
+	for _, c := range text {
+		if c == '\\' || c < ' ' || c > '~' {
+			return "", false
+		}
+	}
+	return string(text), true
+}
+
+// plainNumber is a JSON number of digits alone.
+func plainNumber(raw json.RawMessage) (int64, bool) {
+	if len(raw) == 0 || len(raw) > 18 { // more might not fit
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range raw {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	return n, true
 }
 
 // lsn reads a position in bytes. Negative numbers and garbage count as 0: not
