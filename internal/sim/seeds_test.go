@@ -30,12 +30,33 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// settingsOf are those of a seed in this run.
-func settingsOf(seed uint64, dense bool) Settings {
-	if *timedRun {
-		return Timed(seed, Mutant{})
+// kind is how faults come: now and then, close to each other, or in their moment. It
+// is also the flag that asks for it.
+type kind string
+
+const (
+	usually kind = ""
+	densely kind = "-dense"
+	timed   kind = "-timed"
+)
+
+// asked is the kind that the flags ask for.
+func asked() kind {
+	switch {
+	case *timedRun:
+		return timed
+	case *denseRun:
+		return densely
 	}
-	if dense {
+	return usually
+}
+
+// settings are those of a seed in this run.
+func (k kind) settings(seed uint64) Settings {
+	switch k {
+	case timed:
+		return Timed(seed, Mutant{})
+	case densely:
 		set := Dense(seed, Mutant{})
 		set.Apart = *apart
 		return set
@@ -46,9 +67,11 @@ func settingsOf(seed uint64, dense bool) Settings {
 // live runs one seed, in silence; one that broke something is run again, and tells.
 func live(seed uint64, set Settings, hours float64) (Result, string) {
 	w := NewWorld(seed, set)
+	defer func() { w.End() }()
 	w.telling, w.words = *tellAll, *wordsAll
 	r := w.Simulate(hours)
 	if r.Broken != "" && !*tellAll {
+		w.End()
 		w = NewWorld(seed, set)
 		w.telling, w.words = true, *wordsAll
 		if again := w.Simulate(hours); again != r {
@@ -62,42 +85,45 @@ func live(seed uint64, set Settings, hours float64) (Result, string) {
 // seeds and hours than a test run has time for.
 func TestSeeds(t *testing.T) {
 	if *seedCount > 0 {
-		runSeeds(t, *denseRun, *seedCount, *hoursEach)
+		runSeeds(t, asked(), *seedCount, *hoursEach)
 		return
 	}
-	t.Run("hours", func(t *testing.T) { runSeeds(t, false, 12, 0.5) })
-	t.Run("dense", func(t *testing.T) { runSeeds(t, true, 8, 0.05) })
+	t.Run("hours", func(t *testing.T) { runSeeds(t, usually, 12, 0.5) })
+	t.Run("dense", func(t *testing.T) { runSeeds(t, densely, 8, 0.05) })
+	t.Run("timed", func(t *testing.T) { runSeeds(t, timed, 8, 0.05) })
 }
 
-func runSeeds(t *testing.T, dense bool, count int, hours float64) {
+func runSeeds(t *testing.T, faults kind, count int, hours float64) {
 	start := time.Now()
-	results, stories := make([]Result, count), make([]string, count)
+	results := make([]Result, count)
+	var telling sync.Mutex
 	var next, broken atomic.Int64
 	var wait sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) { // each world is one goroutine's
 		wait.Go(func() {
 			for i := next.Add(1) - 1; i < int64(count) && broken.Load() < 5; i = next.Add(1) - 1 {
 				seed := *firstSeed + uint64(i)
-				results[i], stories[i] = live(seed, settingsOf(seed, dense), hours)
-				if results[i].Broken != "" {
+				r, story := live(seed, faults.settings(seed), hours)
+				results[i] = r
+				if r.Broken != "" {
 					broken.Add(1)
+				}
+				if *tellAll || r.Broken != "" { // at once: a long run may be worth breaking off
+					telling.Lock()
+					fmt.Printf("\nseed %d: %+v\n%s\n", seed, faults.settings(seed), story)
+					telling.Unlock()
 				}
 			}
 		})
 	}
 	wait.Wait()
 	var total Result
-	for i, r := range results {
+	for _, r := range results {
 		total.add(r)
-		if *tellAll || r.Broken != "" {
-			fmt.Printf("\nseed %d: %+v\n%s\n", r.Seed, settingsOf(r.Seed, dense), stories[i])
-		}
 		if r.Broken != "" {
-			flags := fmt.Sprintf("-seed %d -seeds 1 -hours %v", r.Seed, hours)
-			if *timedRun {
-				flags += " -timed"
-			} else if dense {
-				flags += fmt.Sprintf(" -dense -apart=%v", *apart)
+			flags := fmt.Sprintf("-seed %d -seeds 1 -hours %v %s", r.Seed, hours, faults)
+			if faults == densely {
+				flags += fmt.Sprintf(" -apart=%v", *apart)
 			}
 			t.Errorf("seed %d: %s\nreplay: go test ./internal/sim -count=1 -run '^TestSeeds$' -args %s", r.Seed, r.Broken, flags)
 		}

@@ -161,6 +161,15 @@ func (w *World) Begin() {
 // superviseEvery is how soon an agent that has ended is started again, at most.
 const superviseEvery = 250 * time.Millisecond
 
+// End lets go of the agents' coroutines, and with them of the world.
+func (w *World) End() {
+	for _, h := range w.hosts {
+		if h.agent.quit != nil {
+			h.agent.quit()
+		}
+	}
+}
+
 // supervise is the service manager of every machine.
 func (w *World) supervise() {
 	w.after(superviseEvery, w.supervise)
