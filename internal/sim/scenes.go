@@ -13,6 +13,7 @@ var timedTable = []fault{
 	{name: "a leader comes back while it is succeeded", weight: 12, begin: (*World).comeBack},
 	{name: "the permit grows unheard", weight: 12, begin: (*World).growUnheard},
 	{name: "the electorate is emptied", weight: 12, begin: (*World).emptyElectorate},
+	{name: "a new leader is not heard by all", weight: 10, begin: (*World).leadUnheard},
 	{name: "an answer is lost", weight: 6, begin: (*World).loseAnswer},
 	{name: "agent restarts as it takes over", weight: 6, begin: (*World).restartInTakeover},
 	{name: "agent killed", weight: 4, begin: (*World).killAgent},
@@ -169,6 +170,20 @@ func (w *World) emptyElectorate() func() {
 			s.apart(m.by, "etcd", s.etcds(m.by))
 		})
 	})
+	return s.end
+}
+
+// leadUnheard asks for a switchover, and cuts the new leader off from the store and from
+// one of its electorate as soon as it leads (P8).
+func (w *World) leadUnheard() func() {
+	s := w.scene()
+	w.tell("FAULT the next leader is not to be heard by all")
+	s.await(func(m moment) bool { return m.takes && m.applied && len(m.after.Members) > 0 }, func(m moment) {
+		name := m.after.Members[w.lot.IntN(len(m.after.Members))]
+		s.apart(m.by, name, s.only(w.host(name)))
+		s.after(w.upTo(60*time.Millisecond), func() { s.apart(m.by, "etcd", s.etcds(m.by)) })
+	})
+	w.requestSwitchover()
 	return s.end
 }
 
