@@ -18,9 +18,15 @@ func lead(o Observation) Plan {
 	case o.Server.Role == Standby && !o.Right.MayPromote:
 		return wait(NoPermit, soon)
 	case o.Server.Role == Standby:
-		plan := o.promotion()
-		if f.Requested() && !s.Pause {
-			plan.Do = append(plan.Do, ClearFailover{Modified: f.Modified}) // B-063
+		plan, clear := o.promotion(), ClearFailover{Modified: f.Modified}
+		switch {
+		case !f.Requested() || s.Pause:
+		case plan.Why == PromotionRefused:
+			// First: once the lead is given up it is nobody's to clear, and all would
+			// leave the lead to a candidate that does not take it.
+			plan.Do = append([]Action{clear}, plan.Do...)
+		default:
+			plan.Do = append(plan.Do, clear) // B-063
 		}
 		return plan
 	case f.Requested():

@@ -115,6 +115,7 @@ func TestTheUsersCommandMayRefuseAPromotion(t *testing.T) {
 		{"B-203: the lead is lost meanwhile", both(asks, working(Preparing, ForNothing), lostIt), after(Busy, soon, CancelJob{})},
 		{"B-202: it has agreed", agreed, do(Promotion, Promote{})},
 		{"B-275: it has not: the lead is given up", refused(time.Millisecond), do(PromotionRefused, Release{})},
+		{"first the request is cleared that asked for this member", both(refused(time.Millisecond), requested("n1", "n2")), do(PromotionRefused, ClearFailover{Modified: 8}, Release{})},
 		{"B-101: for ttl", refused(30*time.Second - 1), do(PromotionRefused, Release{})},
 		{"B-101: then it is asked anew", refused(30 * time.Second), do(PromotionAsked, PrePromote{})},
 		{"P8: not without a permit", both(asks, over(time.Millisecond)), wait(NoPermit, soon)},
