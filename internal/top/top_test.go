@@ -31,7 +31,11 @@ func keys() map[string]string {
 func viewOf(keys map[string]string) cluster.View {
 	entries := map[string]cluster.Entry{}
 	for key, value := range keys {
-		entries[key] = cluster.Entry{Data: []byte(value), Modified: 7}
+		e := cluster.Entry{Data: []byte(value), Modified: 7}
+		if key == "leader" || strings.HasPrefix(key, "members/") {
+			e.Lease = 3
+		}
+		entries[key] = e
 	}
 	return cluster.Parse(12, entries)
 }
