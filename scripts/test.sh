@@ -54,7 +54,7 @@ run() {
 
 # Rooms that hold goroutines run under the race detector, the rest without: it costs
 # the simulations ten times their time and they have one goroutine.
-racy='^matriarch/internal/(agent|api|daemon|dcs|demo|fence|postgres|proxy|permit|store)(/|$)'
+racy='^matriarch/internal/(agent|api|callback|daemon|dcs|demo|fence|logs|postgres|proxy|permit|store)(/|$)'
 whole='^matriarch/test/'
 [ $# -gt 0 ] || set -- ./...
 all=$(go list "$@")
