@@ -96,11 +96,14 @@ func (w *World) passedOver(s *server, open instant, free time.Duration) string {
 	if w.stable > open || w.etcd.snapshot().View().Failover.Requested() || s.receiver.last > open {
 		return ""
 	}
-	electorate := permit.Look(w.etcd.snapshot()).Electorate.Members
+	electorate, view := permit.Look(w.etcd.snapshot()).Electorate.Members, w.etcd.snapshot().View()
 	for _, h := range w.hosts {
 		o := h.server
 		if o == s || !w.mayBeAsked(s.h, h) || o.receiver.last > open || h.agent.begun > open || o.ready > open {
 			continue
+		}
+		if listed, ok := view.Member(h.name); !ok || listed.Tags.Nofailover() {
+			continue // its agent has been restarted without the tag, and has not said so yet
 		}
 		mayWin := len(electorate) == 0 || slices.Contains(electorate, h.name)
 		newer := o.disk.history.Timeline > s.disk.history.Timeline

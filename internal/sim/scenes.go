@@ -12,6 +12,7 @@ var timedTable = []fault{
 	{name: "a member joins unheard", weight: 12, begin: (*World).joinUnheard},
 	{name: "a leader comes back while it is succeeded", weight: 12, begin: (*World).comeBack},
 	{name: "the permit grows unheard", weight: 12, begin: (*World).growUnheard},
+	{name: "the permit shrinks unheard", weight: 8, begin: (*World).shrinkUnheard},
 	{name: "the electorate is emptied", weight: 12, begin: (*World).emptyElectorate},
 	{name: "a new leader is not heard by all", weight: 10, begin: (*World).leadUnheard},
 	{name: "an answer is lost", weight: 6, begin: (*World).loseAnswer},
@@ -131,6 +132,23 @@ func (w *World) growUnheard() func() {
 		}
 	})
 	w.setPermit(length)
+	return s.end
+}
+
+// shrinkUnheard makes a long permit short, and cuts the leader off soon after the others
+// have heard the short one: they have to wait for the long one (P9).
+func (w *World) shrinkUnheard() func() {
+	leader := w.leader()
+	if w.length() < time.Second || leader == nil {
+		return w.setPermit(2 * time.Second)
+	}
+	s := w.scene()
+	w.tell("FAULT the permit is to shrink unheard")
+	w.setPermit(300 * time.Millisecond)
+	s.after(w.upTo(300*time.Millisecond), func() {
+		s.apart(leader, "etcd", s.etcds(leader))
+		s.apart(leader, "the others", s.hosts(leader))
+	})
 	return s.end
 }
 
