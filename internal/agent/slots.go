@@ -36,7 +36,7 @@ func (m *slotMemory) notice(o *ha.Observation) {
 	}
 	o.Server.Slots = slices.Clone(o.Server.Slots)
 	for i, slot := range o.Server.Slots {
-		if first || o.WantsSlot(slot.Name) {
+		if !m.known[slot.Name] && (first || o.WantsSlot(slot.Name)) { // what is known stays so: no need to ask in every pass
 			m.known[slot.Name] = true
 		}
 		o.Server.Slots[i].Young = !m.known[slot.Name]
