@@ -238,3 +238,18 @@ func TestALeaderKeyOfOursIsNotTakenForPatronis(t *testing.T) {
 		t.Error("it may not even take over after the quiet period")
 	}
 }
+
+// TestTheWordOfWhoNeedNotAcknowledgeIsOfLongAgo: with the store away the members say whether
+// Patroni's are there. One that has become Patroni's, and has left, said so when it was ours.
+func TestTheWordOfWhoNeedNotAcknowledgeIsOfLongAgo(t *testing.T) {
+	h := newHolder("A", won{term: 5, electorate: Electorate{Leader: "A", Members: []string{"B"}, Permit: Default}}, Default, 0, 1, &ids{}, omitted{})
+	for _, c := range []struct {
+		says string
+		want bool
+	}{{"B", true}, {"C", false}} {
+		d := &Driver{node: &Node{me: "A", holder: h}, mix: mix{away: true, others: map[string]bool{c.says: true}}}
+		if got := d.mixed(); got != c.want {
+			t.Errorf("%s has said that Patroni's members are there: mixed %v", c.says, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"slices"
 	"time"
 
 	"matriarch/internal/boottime"
@@ -66,14 +67,13 @@ func (d *Driver) mixed() bool {
 	if d.mix.mixed {
 		return true
 	}
-	if d.mix.away {
-		for _, says := range d.mix.others {
-			if says {
-				return true
-			}
-		}
+	h := d.node.holder
+	if !d.mix.away || h == nil {
+		return false
 	}
-	return false
+	// The word of a member that need not acknowledge is of long ago: it may have become
+	// Patroni's itself, and have left.
+	return slices.ContainsFunc(h.demanded(), func(m string) bool { return d.mix.others[m] })
 }
 
 // permit is by when the server must have stopped taking writes.
