@@ -118,18 +118,20 @@ func refused() (out []contract.Request) {
 	)
 }
 
-// accepted are the requests that do something which can be taken back, in this order.
+// accepted are the requests that do something which can be taken back, in this order:
+// the cluster is looked at before there is a restart to be taken back, for a member's key
+// follows what is asked of the member in a moment of its own.
 func accepted() []contract.Request {
 	return []contract.Request{
 		call("PATCH", "/config", `{"contract":{"a":1,"b":null}}`), call("PATCH", "/config", `{"contract":{"a":"1"}}`), call("PATCH", "/config", `{"contract":{"b":[1,{"c":null}]}}`),
 		call("PATCH", "/config", `{"contract":{"a":null,"none":null}}`), call("PATCH", "/config", `{"contract":null}`), call("PATCH", "/config", `{"contract":null}`),
+		call("POST", "/switchover", `{"leader":"node1","candidate":"node2","scheduled_at":"2030-01-01T02:00:00+02:00"}`),
+		{Method: "GET", Path: "/cluster"},
+		bare("DELETE", "/switchover"), bare("DELETE", "/switchover"),
 		call("POST", "/restart", `{"schedule":"2030-01-01T02:00:00+02:00","role":"primary","timeout":"1min","postgres_version":"99.0","restart_pending":false}`),
 		call("POST", "/restart", `{"schedule":"2030-01-01T02:00:00+02:00"}`),
 		{Method: "GET", Path: "/patroni"},
 		bare("DELETE", "/restart"), bare("DELETE", "/restart"),
-		call("POST", "/switchover", `{"leader":"node1","candidate":"node2","scheduled_at":"2030-01-01T02:00:00+02:00"}`),
-		{Method: "GET", Path: "/cluster"},
-		bare("DELETE", "/switchover"), bare("DELETE", "/switchover"),
 		bare("POST", "/reload"), bare("POST", "/sigterm"), call("POST", "/citus", `{"type":"after_promote","group":1,"leader":"x","timeout":1,"cooldown":1}`),
 	}
 }
