@@ -58,7 +58,7 @@ var rooms = map[string]room{
 	"api/client": {"api cluster wal", "the other side of api"},
 	"proxy":      {"", "it is told where the primary is"},
 	"web":        {"", "files only"},
-	"config":     {"cluster", "reading the file connects to nothing"},
+	"config":     {"cluster postgres/conf", "reading the file connects to nothing"},
 	"generate":   {"config postgres/conf", "writes a file to begin with; it asks the server that it describes"},
 	"store":      {"dcs dcs/etcd config cluster", "opens the store that the file names, for the daemon and for ctl"},
 	"top":        {"cluster wal", "draws what others have fetched"},

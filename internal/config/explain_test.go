@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // explained is a setting on one line: value, origin, and what it overrode.
@@ -174,7 +176,7 @@ func TestMasked(t *testing.T) {
 		"password_encryption = scram-sha-256": "password_encryption = scram-sha-256",
 		"cp /a/%f %p":                         "cp /a/%f %p",
 	} {
-		if got := maskText(text); got != want {
+		if got := conf.MaskText(text); got != want {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}

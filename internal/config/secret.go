@@ -1,10 +1,12 @@
 package config
 
+import "matriarch/internal/postgres/conf"
+
 // Secret is a password. It prints as (hidden) in every way that Go prints, logs or
 // encodes a value, so that it can stand in structures that are logged.
 type Secret string
 
-const hidden = "(hidden)"
+const hidden = conf.Hidden
 
 // Reveal gives the password itself, to whoever sends it.
 func (s Secret) Reveal() string { return string(s) }

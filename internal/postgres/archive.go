@@ -115,12 +115,12 @@ func (s *Server) singleUserSettings(ctx context.Context, cfg Config) ([]string, 
 			return nil, err
 		}
 	}
-	_, effective, err := s.writeFiles(ctx, true)
+	files, err := s.writeFiles(ctx, true)
 	if err != nil {
 		return nil, err
 	}
 	var args []string
-	for _, setting := range effective.CommandLine {
+	for _, setting := range files.effective.CommandLine {
 		if slices.Contains([]string{"listen_addresses", "port", "cluster_name"}, setting.Name) {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,7 +295,7 @@ func TestRefusedParametersDoNotKeepTheServerDown(t *testing.T) {
 // Patroni's standbys have empty recovery targets in their file. One that was promoted
 // and is taken over loses these lines, and has no restart to wait for.
 func TestRecoverySettingsWaitForNoRestart(t *testing.T) {
-	n := newPrimary(t, "n1")
+	n := newPrimary(t, "n1", func(c *Config) { delete(c.Parameters, "shared_buffers") })
 	auto := filepath.Join(n.Config().DataDir, "postgresql.auto.conf")
 	if err := os.WriteFile(auto, []byte("recovery_target_name = 'x'\nhot_standby = off\nmax_connections = 77\nshared_buffers = 8192\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -309,6 +310,10 @@ func TestRecoverySettingsWaitForNoRestart(t *testing.T) {
 	got := n.Status(t.Context()).PendingRestart
 	if len(got) != 1 || got["shared_buffers"].New != "64MB" {
 		t.Errorf("waits for a restart: %v", got)
+	}
+	bypassing := "PostgreSQL settings shared_buffers seem to be changed bypassing Patroni config. Setting 'Pending restart' flag"
+	if said := n.told.beginning("PostgreSQL settings"); !slices.Equal(said, []string{bypassing}) {
+		t.Errorf("told: %q", said)
 	}
 	if old := got["shared_buffers"].Old; old == "64MB" || !strings.HasSuffix(old, "MB") {
 		t.Errorf("the value in force is shown as %q", old)

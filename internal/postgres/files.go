@@ -22,18 +22,25 @@ import (
 // restore_command every attempt runs a command, and the user's setting stays.
 const retryIntervalDefault = "200ms"
 
+// written is what came of the configuration files.
+type written struct {
+	changed   bool // any of them
+	effective conf.Effective
+	settings  []change // in the main file, if there was one of ours
+}
+
 // writeFiles makes the configuration files say what the server should run with,
-// as a standby or as a primary, and tells whether any of them changed.
-func (s *Server) writeFiles(ctx context.Context, standby bool) (bool, conf.Effective, error) {
+// as a standby or as a primary.
+func (s *Server) writeFiles(ctx context.Context, standby bool) (out written, err error) {
 	s.files.Lock()
 	defer s.files.Unlock()
 	cfg := s.cfg()
 	effective, recovery, err := s.effective(ctx, cfg, standby)
 	if err != nil {
-		return false, effective, err
+		return out, err
 	}
 	if err := keepBase(cfg); err != nil {
-		return false, effective, err
+		return out, err
 	}
 	restoring := s.restores()
 	restoring.adjust(&effective, &recovery)
@@ -41,6 +48,9 @@ func (s *Server) writeFiles(ctx context.Context, standby bool) (bool, conf.Effec
 	restoring.openAccess(cfg, &main)
 	s.judge(ctx, cfg, &main)
 	files := map[string]string{cfg.mainFile(): main.Render()}
+	if before, err := os.ReadFile(cfg.mainFile()); err == nil {
+		out.settings = changes(string(before), files[cfg.mainFile()])
+	}
 	// A file that the user's setting points away from is the user's own.
 	if cfg.PgHBA != nil && main.HBAFile == cfg.hbaFile() {
 		files[cfg.hbaFile()] = conf.Lines(cfg.PgHBA)
@@ -54,8 +64,9 @@ func (s *Server) writeFiles(ctx context.Context, standby bool) (bool, conf.Effec
 			files[auto] = clean
 		}
 	}
-	changed, err := s.writeAll(cfg, files)
-	return changed, effective, err
+	out.effective = effective
+	out.changed, err = s.writeAll(cfg, files)
+	return out, err
 }
 
 func (s *Server) writeAll(cfg Config, files map[string]string) (bool, error) {

@@ -44,14 +44,18 @@ func (s *Server) Reload(ctx context.Context, always bool) (bool, error) {
 }
 
 func (s *Server) rewrite(ctx context.Context, p *process, standby, always bool) (bool, error) {
-	changed, effective, err := s.writeFiles(ctx, standby)
+	files, err := s.writeFiles(ctx, standby)
 	if err != nil {
 		return false, err
 	}
+	changed := files.changed
 	if changed {
-		for _, warning := range effective.Warnings {
+		for _, warning := range files.effective.Warnings {
 			s.log.Warn(warning)
 		}
+	}
+	if p != nil {
+		s.tellChanges(ctx, files.settings)
 	}
 	s.mu.Lock()
 	unread := s.reloadedAs != p

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type node struct {
 	t    *testing.T
 	dir  string
 	self Upstream
+	told *told // by its log
 }
 
 func freePort(t *testing.T, host string) int {
@@ -61,8 +63,9 @@ func newNode(t *testing.T, name string, change ...func(*Config)) *node {
 	for _, f := range change {
 		f(&cfg)
 	}
-	log := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	n := &node{Server: New(cfg, log, time.Now), t: t, dir: dir,
+	l := &told{t: t}
+	log := slog.New(slog.NewTextHandler(l, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	n := &node{Server: New(cfg, log, time.Now), t: t, dir: dir, told: l,
 		self: Upstream{Name: name, Host: host, Port: cfg.Port}}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -79,11 +82,32 @@ func newNode(t *testing.T, name string, change ...func(*Config)) *node {
 	return n
 }
 
-type testWriter struct{ t *testing.T }
+// told keeps what a node logs, and shows it with the test.
+type told struct {
+	t     *testing.T
+	mu    sync.Mutex
+	lines []string
+}
 
-func (w testWriter) Write(data []byte) (int, error) {
-	w.t.Logf("%s", data[:len(data)-1])
-	return len(data), nil
+func (l *told) Write(line []byte) (int, error) {
+	l.t.Logf("%s", line[:len(line)-1])
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, message, _ := strings.Cut(strings.TrimSpace(string(line)), "msg=")
+	l.lines = append(l.lines, strings.ReplaceAll(strings.Trim(message, `"`), `\"`, `"`))
+	return len(line), nil
+}
+
+// beginning are the lines that begin so.
+func (l *told) beginning(words string) (out []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if strings.HasPrefix(line, words) {
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // within is the time that any one step of a test may take.

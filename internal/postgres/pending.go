@@ -123,17 +123,22 @@ func (s *Server) newValues(ctx context.Context, cfg Config, found map[string]Pen
 	}
 }
 
-// tellPending logs what has come to wait for a restart since the last look.
+// tellPending logs what has come to wait for a restart since the last look. What is not
+// from the cluster's configuration is told in the words that tools look for in Patroni's
+// log (compat/config.md §1.6).
 func (s *Server) tellPending(cfg Config, found map[string]Pending) {
+	var elsewhere []string
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if _, told := s.pending.settings[name]; told {
 			continue
 		}
-		text := "a setting waits for a restart"
 		if _, ours := cfg.parameter(name); !ours && !conf.IsControlled(name) {
-			text = "a setting that was changed elsewhere than in the cluster's configuration waits for a restart"
+			elsewhere = append(elsewhere, name)
 		}
-		s.log.Info(text, "setting", name, "value", found[name].Old, "after", found[name].New)
+		s.log.Info("a setting waits for a restart", "setting", name, "value", conf.Masked(name, found[name].Old), "after", conf.Masked(name, found[name].New))
+	}
+	if len(elsewhere) > 0 {
+		s.log.Info("PostgreSQL settings " + strings.Join(elsewhere, ", ") + " seem to be changed bypassing Patroni config. Setting 'Pending restart' flag")
 	}
 }
 

@@ -95,14 +95,14 @@ func (s *Server) start(ctx context.Context, standby bool) error {
 	if err := makeDirectories(cfg); err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}
-	_, effective, err := s.writeFiles(ctx, standby)
+	files, err := s.writeFiles(ctx, standby)
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}
-	for _, warning := range effective.Warnings {
+	for _, warning := range files.effective.Warnings {
 		s.log.Warn(warning)
 	}
-	p, err := s.launch(ctx, cfg, effective.CommandLine, standby)
+	p, err := s.launch(ctx, cfg, files.effective.CommandLine, standby)
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}
