@@ -69,6 +69,13 @@ func TestAgentIsRun(t *testing.T) {
 		if code != 1 || !strings.Contains(errs, "no data directory") || strings.Contains(errs, "Usage") {
 			t.Errorf("%s %v: exit %d: %s", c.program, c.args, code, errs)
 		}
+		if _, errs, code, _ := call(t, logged{errors.New("no data directory")}, c.program, c.args...); code != 1 || errs != "" {
+			t.Errorf("%s %v: told twice: exit %d: %s", c.program, c.args, code, errs)
+		}
+		both := errors.Join(logged{errors.New("no data directory")}, daemon.ErrLogStuck)
+		if _, errs, code, _ := call(t, both, c.program, c.args...); code != 5 || !strings.Contains(errs, daemon.ErrLogStuck.Error()) {
+			t.Errorf("%s %v: with a log that is stuck: exit %d: %s", c.program, c.args, code, errs)
+		}
 	}
 	if _, _, code, agents := call(t, nil, "patroni"); code != 0 || len(agents) != 1 || agents[0] != "" {
 		t.Errorf("patroni reads the environment alone: exit %d, agents %v", code, agents)

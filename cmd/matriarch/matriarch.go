@@ -46,6 +46,9 @@ func (p process) matriarch(args []string) int {
 	ctl.Finish(root, p.ctl(true))
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
+	if isLogged(err) {
+		return agentCode(err, ctl.ExitFailed)
+	}
 	return agentCode(err, ctl.Exit(err, p.err))
 }
 

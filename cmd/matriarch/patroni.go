@@ -71,7 +71,7 @@ func (p process) patroni(args []string) int {
 	if p.notRead(err) {
 		return 1
 	}
-	if err != nil {
+	if err != nil && !isLogged(err) {
 		fmt.Fprintf(p.err, "patroni: %v\n", err)
 	}
 	return agentCode(err, 1)

@@ -32,14 +32,33 @@ func runAgent(ctx context.Context, path, product string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, journal.Close(daemon.LogCloseTimeout)) }()
+	defer func() {
+		if stuck := journal.Close(daemon.LogCloseTimeout); stuck != nil {
+			err = errors.Join(err, stuck)
+		}
+	}()
 	log := journal.Logger()
 	for _, p := range report.Problems {
 		log.Warn("configuration: " + p.String())
 	}
 	err = daemon.Run(ctx, local, daemon.Options{Path: path, Environ: environ, Product: product, Log: log, Journal: journal})
-	if err != nil {
+	switch {
+	case err != nil && local.Log.Dir == "":
+		return logged{err}
+	case err != nil:
 		return fmt.Errorf("agent of %s: %w", local.Name, err)
 	}
 	return nil
+}
+
+// logged is an error that standard error has already, as a line of the agent's log.
+type logged struct{ error }
+
+func (l logged) Unwrap() error { return l.error }
+
+// isLogged tells whether there is nothing more to say of an error. One that was joined
+// by another has more to say.
+func isLogged(err error) bool {
+	_, is := err.(logged)
+	return is
 }

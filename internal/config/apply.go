@@ -35,6 +35,7 @@ var applyRules = map[string]Apply{
 	"restapi.request_queue_size":        {false, nothingReads},
 	"restapi.thread_pool_size":          {false, nothingReads},
 	"log.deduplicate_heartbeat_logs":    {false, nothingReads},
+	"log.traceback_level":               {false, nothingReads},
 	"ctl.insecure":                      {false, "nothing: each command reads it anew"},
 	"bootstrap":                         {false, onlyAtBirth},
 	"postgresql.listen":                 {true, reloadAgent + ", then restart of PostgreSQL on this node"},

@@ -16,7 +16,7 @@ var globalKeys = []Key{
 	key("log", TypeSection, "", "what is logged, and where to"),
 	key("log.type", TypeText, "plain", "form of a line", lenient, oneOf("plain", "json")),
 	key("log.level", TypeText, "INFO", "least level that is logged", oneOf(logLevels...)),
-	key("log.traceback_level", TypeText, "ERROR", "accepted: an error tells its whole chain in one line, and a stack comes with it at level DEBUG", lenient, oneOfAnyCase("DEBUG", "ERROR")),
+	key("log.traceback_level", TypeText, "ERROR", "accepted and ignored", lenient, oneOfAnyCase("DEBUG", "ERROR"), idle("an error tells its whole chain in one line, and with log.level DEBUG its stack as well")),
 	key("log.format", TypeFormat, "%(asctime)s %(levelname)s: %(message)s", "fields of a line", lenient, nonEmpty),
 	key("log.dateformat", TypeText, "", "strftime form of the time; empty for YYYY-mm-dd HH:MM:SS,mmm", lenient),
 	key("log.static_fields", TypeMap, "", "constant fields of each line, json only"),

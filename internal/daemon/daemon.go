@@ -69,8 +69,17 @@ type Daemon struct {
 }
 
 // Run runs the node until it is told to end: by SIGTERM or SIGINT, by ctx, or
-// because it cannot go on, which is the error.
-func Run(ctx context.Context, local *config.Config, options Options) (err error) {
+// because it cannot go on, which is the error, and in the log: whoever looks after an
+// agent that does not start looks there.
+func Run(ctx context.Context, local *config.Config, options Options) error {
+	err := run(ctx, local, options)
+	if err != nil {
+		options.Log.Log(ctx, logs.Off, err.Error())
+	}
+	return err
+}
+
+func run(ctx context.Context, local *config.Config, options Options) (err error) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -174,6 +183,7 @@ func (d *Daemon) makeServer(ctx context.Context, local *config.Config, dynamic m
 		d.log.Warn("dynamic configuration: " + p.String())
 	}
 	d.effective = e
+	postgres.TakeUmask(e.Postgresql.DataDir)
 	pg := postgres.New(serverConfig(local, e.Postgresql), d.log, d.clock.Now)
 	if err := pg.Check(ctx); err != nil {
 		return fmt.Errorf("check PostgreSQL: %w", err)
@@ -215,9 +225,8 @@ func (d *Daemon) refuseTwin(ctx context.Context) error {
 	if _, err := d.peers.client.Do(ctx, "GET", m.APIURL, "liveness", nil); err != nil {
 		return nil // nobody there: it is our own earlier life
 	}
-	// Patroni's words and level, for those who look for them.
-	d.log.Log(ctx, logs.Off, "Can't start; there is already a node named '"+d.local.Name+"' running", "api_url", m.APIURL)
-	return fmt.Errorf("can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
+	// Patroni's words, for those who look for them in the log.
+	return fmt.Errorf("Can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
 }
 
 // makeRight joins what keeps this node's right to write.

@@ -180,6 +180,7 @@ func (h *hands) Begin(action ha.Action) error {
 
 // finish publishes how the work ended.
 func (h *hands) finish(j *job, err error) {
+	postgres.TakeUmask(h.pg.Config().DataDir) // it may have made the directory
 	if err != nil {
 		h.log.Error("work ended with an error", "work", workName(j.work), "took", h.now().Sub(j.began).Round(time.Millisecond), "err", err)
 	} else {

@@ -10,6 +10,7 @@ import (
 
 	"matriarch/internal/config"
 	"matriarch/internal/logs"
+	"matriarch/internal/postgres"
 )
 
 // Log is where the agent's log goes.
@@ -31,7 +32,7 @@ func logOptions(local *config.Config) logs.Options {
 	o := logs.Options{
 		JSON: c.Type == "json", Level: level(c.Level), DateFormat: c.DateFormat, StaticFields: c.StaticFields, Member: local.Name,
 		Loggers: map[string]slog.Level{}, MaxQueue: c.MaxQueueSize, Stacks: c.Stacks,
-		Dir: c.Dir, Mode: c.Mode, FileNum: c.FileNum, FileSize: c.FileSize,
+		Dir: c.Dir, Mode: c.Mode, Fresh: uint32(postgres.OutsideMode()), FileNum: c.FileNum, FileSize: c.FileSize,
 	}
 	for _, f := range c.Format {
 		o.Format = append(o.Format, logs.Field{Name: f.Name, Output: f.Output})

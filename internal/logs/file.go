@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,10 +17,11 @@ const FileName = "patroni.log"
 // are Patroni's, which log shippers and cleaning jobs look for; that rules out the
 // usual libraries, which put a time into them.
 type file struct {
-	path string
-	mode fs.FileMode // 0: what the umask leaves
-	keep int
-	full int64 // bytes
+	path  string
+	mode  fs.FileMode // 0: a file keeps its own
+	fresh fs.FileMode // of one that is made, with mode 0; 0: what the umask leaves
+	keep  int
+	full  int64 // bytes
 
 	f    *os.File
 	size int64
@@ -30,7 +32,7 @@ func openOutput(o Options, stderr io.Writer) (output, error) {
 	if o.Dir == "" {
 		return noClose{stderr}, nil
 	}
-	f := &file{path: filepath.Join(o.Dir, FileName), mode: fs.FileMode(o.Mode) & 0o777, keep: o.FileNum, full: o.FileSize}
+	f := &file{path: filepath.Join(o.Dir, FileName), mode: fs.FileMode(o.Mode) & 0o777, fresh: fs.FileMode(o.Fresh) & 0o777, keep: o.FileNum, full: o.FileSize}
 	if err := f.open(); err != nil {
 		return nil, fmt.Errorf("open the log: %w", err)
 	}
@@ -42,13 +44,17 @@ type noClose struct{ io.Writer }
 func (noClose) Close() error { return nil }
 
 func (f *file) open() error {
+	mode := f.mode
+	if _, err := os.Lstat(f.path); mode == 0 && errors.Is(err, fs.ErrNotExist) {
+		mode = f.fresh
+	}
 	opened, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
 	}
 	info, err := opened.Stat()
-	if err == nil && f.mode != 0 && info.Mode().Perm() != f.mode {
-		err = opened.Chmod(f.mode)
+	if err == nil && mode != 0 && info.Mode().Perm() != mode {
+		err = opened.Chmod(mode)
 	}
 	if err != nil {
 		_ = opened.Close() // nothing was written to it

@@ -33,7 +33,8 @@ type Options struct {
 	MaxQueue     int                   // records
 
 	Dir      string // of patroni.log; empty: standard error
-	Mode     uint32 // permissions of the file; 0: 0666 less the umask
+	Mode     uint32 // permissions of the file; 0: it keeps those that it has
+	Fresh    uint32 // permissions of a file that is made, with Mode 0; 0: what the umask leaves
 	FileNum  int    // rotated files that are kept
 	FileSize int64  // bytes at which a file is rotated
 }

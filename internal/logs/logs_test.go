@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -218,6 +219,22 @@ func TestRotation(t *testing.T) {
 	written(t, Options{Format: []Field{{Name: "%(message)s"}}, Dir: dir, FileNum: 0, FileSize: 10}, func(l *slog.Logger) { l.Info("goes on, however long") })
 	if got := read(t, path); got != "line 4\ngoes on, however long\n" {
 		t.Errorf("without files to keep nothing is rotated: %q", got)
+	}
+}
+
+// TestModeOfAFileThatIsMade: the process's umask may be narrower by then. A file that is
+// there already is its owner's.
+func TestModeOfAFileThatIsMade(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	if err := os.WriteFile(path, []byte("from before\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	written(t, Options{Format: []Field{{Name: "%(message)s"}}, Dir: dir, Fresh: 0o664, FileNum: 1, FileSize: 10}, func(l *slog.Logger) { l.Info("a line") })
+	for name, want := range map[string]fs.FileMode{path: 0o664, path + ".1": 0o600} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
 	}
 }
 

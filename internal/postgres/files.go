@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"matriarch/internal/durable"
@@ -197,42 +196,6 @@ func writeIfChanged(path string, data []byte, mode fs.FileMode) (bool, error) {
 		return false, nil
 	}
 	return true, durable.WriteFile(path, data, mode)
-}
-
-// fileMode follows the data directory for files inside it: group readable if the
-// directory is. Others get what the umask leaves.
-func fileMode(cfg Config, path string) fs.FileMode {
-	inside := strings.HasPrefix(filepath.Clean(path), filepath.Clean(cfg.DataDir)+string(filepath.Separator))
-	if !inside {
-		return 0o666 &^ umask()
-	}
-	return FileMode(cfg.DataDir)
-}
-
-// FileMode is that of a file inside a data directory: readable for the group if the
-// directory is.
-func FileMode(dataDir string) fs.FileMode {
-	if info, err := os.Stat(dataDir); err == nil && info.Mode().Perm()&0o050 == 0o050 {
-		return 0o640
-	}
-	return 0o600
-}
-
-// umask reads the process's umask without changing it, which umask(2) cannot
-// (proc(5), /proc/PID/status).
-func umask() fs.FileMode {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0o077
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, found := strings.CutPrefix(line, "Umask:"); found {
-			if mask, err := strconv.ParseUint(strings.TrimSpace(value), 8, 32); err == nil {
-				return fs.FileMode(mask)
-			}
-		}
-	}
-	return 0o077
 }
 
 // savedFiles are the configuration files whose copies travel inside the data
