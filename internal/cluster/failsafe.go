@@ -43,8 +43,11 @@ func FailsafeMap(members []Member, leader, apiURL string) map[string]string {
 // with its next refresh; due is false when the mode is off or the key says so
 // already.
 func (v View) FailsafeWrite(s Settings, leader, apiURL string) (data []byte, due bool) {
+	if !s.Failsafe {
+		return nil, false
+	}
 	m := FailsafeMap(v.Members, leader, apiURL)
-	if !s.Failsafe || maps.Equal(m, v.Failsafe) {
+	if maps.Equal(m, v.Failsafe) {
 		return nil, false
 	}
 	return EncodeJSON(m), true

@@ -42,8 +42,13 @@ func (f fields) text(name string) string {
 }
 
 func (f fields) truth(name string) bool {
+	raw, ok := f[name]
+	switch string(raw) {
+	case "true", "false":
+		return string(raw) == "true"
+	}
 	var v any
-	if raw, ok := f[name]; !ok || json.Unmarshal(raw, &v) != nil {
+	if !ok || json.Unmarshal(raw, &v) != nil {
 		return false
 	}
 	return Truth(v)

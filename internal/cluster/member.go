@@ -1,13 +1,14 @@
 package cluster
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"net/url"
-	"reflect"
 	"strconv"
 	"strings"
 
@@ -147,13 +148,26 @@ func (m Member) Encode() []byte {
 }
 
 // Equal reports whether two members would be written alike. It is asked in every pass,
-// and the answer is mostly yes: members with equal fields need not be encoded for it.
+// so the fields answer where they can, without the text that would be written.
 func (m Member) Equal(o Member) bool {
-	m.Name, m.Lease, m.Modified = o.Name, o.Lease, o.Modified // not in the value
-	if len(m.Tags) == 0 && len(o.Tags) == 0 {
-		m.Tags = o.Tags
+	switch {
+	case !m.sameNumbers(o):
+		return false
+	case m.sameTexts(o) && bytes.Equal(m.ScheduledRestart, o.ScheduledRestart) && maps.Equal(m.PendingReason, o.PendingReason) && m.Tags.same(o.Tags):
+		return true
 	}
-	return reflect.DeepEqual(m, o) || string(m.Encode()) == string(o.Encode())
+	return string(m.Encode()) == string(o.Encode()) // a tag can be 1 here and "1.0" there, for example
+}
+
+// sameNumbers: two different ones are never written alike.
+func (m Member) sameNumbers(o Member) bool {
+	return m.Location == o.Location && m.ReceiveLSN == o.ReceiveLSN && m.ReplayLSN == o.ReplayLSN && m.Timeline == o.Timeline &&
+		m.Pause == o.Pause && m.PendingRestart == o.PendingRestart && m.Permit == o.Permit && m.CheckpointPending == o.CheckpointPending
+}
+
+func (m Member) sameTexts(o Member) bool {
+	return m.State == o.State && m.Role == o.Role && m.ReplicationState == o.ReplicationState && m.Guard == o.Guard && m.Progress == o.Progress &&
+		m.ConnURL == o.ConnURL && m.APIURL == o.APIURL && m.ProxyURL == o.ProxyURL && m.Version == o.Version
 }
 
 // parseMember reads a member key. Not legible is one that no member has written.
@@ -236,11 +250,37 @@ func (m Member) Address() (host string, port int, ok bool) {
 
 // Database is the database named in the member's conn_url, or "".
 func (m Member) Database() string {
+	if name, ok := plainPath(m.ConnURL); ok {
+		return name
+	}
 	u, err := url.Parse(m.ConnURL)
 	if err != nil {
 		return ""
 	}
 	return strings.TrimPrefix(u.Path, "/")
+}
+
+// plainPath is the path of a URL like postgres://n1.example:5432/app, as members write
+// it: it is asked for in every pass of a standby. ok is false for all others.
+func plainPath(address string) (path string, ok bool) {
+	rest, found := strings.CutPrefix(address, "postgres://")
+	if !found {
+		return "", false
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	host, port, _ := strings.Cut(host, ":")
+	return path, plain(host, ".-") && strings.Trim(port, "0123456789") == "" && plain(path, "_-")
+}
+
+// plain reports that a text has letters, digits and the given characters only.
+func plain(text, more string) bool {
+	for i := range len(text) {
+		c := text[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte(more, c) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Position is how far the member's log goes: for a standby the larger of what it
@@ -252,6 +292,9 @@ func (m Member) Position() wal.LSN { return max(m.Location, m.ReceiveLSN, m.Repl
 // becomes u and its code point, and the whole is cut to 63 bytes (NAMEDATALEN - 1,
 // pg_config_manual.h). Two members can collide; the caller has to notice.
 func SlotName(member string) string {
+	if validSlotName(member) {
+		return member
+	}
 	var b strings.Builder
 	for _, r := range strings.ToLower(member) {
 		switch {
@@ -269,12 +312,10 @@ func SlotName(member string) string {
 
 // Version3 reads X.Y.Z; ok is false when it is anything else.
 func Version3(s string) (v [3]int, ok bool) {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 {
-		return v, false
-	}
+	x, rest, _ := strings.Cut(s, ".")
+	y, z, _ := strings.Cut(rest, ".")
 	var errs [3]error
-	for i, p := range parts {
+	for i, p := range [...]string{x, y, z} { // a fourth number stands in z, and is none
 		v[i], errs[i] = strconv.Atoi(p)
 	}
 	return v, cmp.Or(errs[0], errs[1], errs[2]) == nil

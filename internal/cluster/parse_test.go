@@ -293,6 +293,10 @@ func TestParseAfterIsParse(t *testing.T) {
 		"members/n2": {Data: []byte(`not JSON`), Modified: 7, Lease: 4},
 		"status":     {Data: []byte(`{"optime":5}`), Modified: 4},
 		"history":    {Data: []byte(`no JSON either`), Modified: 3},
+		"failover":   {Data: []byte(`{"leader":"n1"}`), Modified: 4},
+		"sync":       {Data: []byte(`{"leader":"n1"}`), Modified: 4},
+		"failsafe":   {Data: []byte(`7`), Modified: 4},
+		"electorate": {Data: []byte(`{}`), Modified: 4},
 	}
 	before := Parse(7, entries)
 	later := map[string]Entry{
@@ -303,10 +307,14 @@ func TestParseAfterIsParse(t *testing.T) {
 		"members/n3": {Data: []byte(`{"state":"running"}`), Modified: 11},
 		"status":     {Data: []byte(`{"optime":6}`), Modified: 8},
 		"history":    {Data: []byte(`[[1,100,"why"]]`), Modified: 8},
+		"failover":   {Data: []byte(`{}`), Modified: 8},
+		"sync":       {Data: []byte(`[]`), Modified: 8},
+		"failsafe":   {Data: []byte(`{"n1":"http://n1"}`), Modified: 8},
+		"electorate": {Data: []byte(`{"leader":"n1"}`), Modified: 8},
 	}
 	gone := map[string]Entry{"leader": entries["leader"]}
 	for name, content := range map[string]map[string]Entry{"the same": entries, "another": later, "less": gone} {
-		for what, before := range map[string]View{"first": before, "later": Parse(11, later)} {
+		for what, before := range map[string]View{"first": before, "later": Parse(11, later), "twice": ParseAfter(before, 7, entries)} {
 			if got, want := ParseAfter(before, 11, content), Parse(11, content); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s content after the %s: %+v, want %+v", name, what, got, want)
 			}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // PermanentSlot is a replication slot that is kept whoever uses it: an entry of the
@@ -39,7 +38,12 @@ func (p PermanentSlot) In(standbyCluster bool) bool {
 const slotNameMost = 63
 
 func validSlotName(name string) bool {
-	return name != "" && len(name) <= slotNameMost && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= slotNameMost
 }
 
 // permanentSlots are those of the first of the three keys that lists any

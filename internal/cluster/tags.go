@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -80,6 +81,12 @@ func (t Tags) Published() Tags {
 	return out
 }
 
+// same reports that two members' tags are the same, name by name. Values of different
+// types can be written alike all the same.
+func (t Tags) same(o Tags) bool {
+	return len(t) == 0 && len(o) == 0 || reflect.DeepEqual(t, o)
+}
+
 // rawTruth is truth without parsing: every non-empty text is true, "false" too
 // (compat/config.md §0).
 func rawTruth(v any) bool {
@@ -105,6 +112,12 @@ func rawTruth(v any) bool {
 // Truth reads a boolean as PostgreSQL's tools write it: on, true, yes, 1 in any
 // case. Everything else is false.
 func Truth(v any) bool {
+	switch v := v.(type) {
+	case nil: // a tag that is not given: asked for each member in every pass
+		return false
+	case bool:
+		return v
+	}
 	switch strings.ToLower(strings.TrimSpace(fmt.Sprint(v))) {
 	case "on", "true", "yes", "1":
 		return true

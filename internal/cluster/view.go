@@ -39,7 +39,23 @@ type View struct {
 	// Faults says, one sentence each, what in the store could not be read.
 	Faults []string
 
-	statusAt, historyAt int64 // revisions of the two keys; for ParseAfter
+	read readings
+}
+
+// readings are the revisions of the keys that were read without a fault, for ParseAfter.
+type readings struct{ status, history, failover, sync, failsafe, electorate int64 }
+
+// readNew reads a key that has been written since it was read last, at a revision, or had
+// a fault then: that is to be said anew. One that is absent, or empty, costs nothing.
+func readNew(e Entry, at *int64, faults *[]string, read func(Entry, *[]string)) {
+	if *at > 0 && *at == e.Modified {
+		return
+	}
+	before := len(*faults)
+	read(e, faults)
+	if *at = e.Modified; len(*faults) > before || len(e.Data) == 0 {
+		*at = 0
+	}
 }
 
 // Leader is the leader key. The zero value means that nobody leads.
@@ -100,21 +116,14 @@ func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 	} else {
 		v.Config = parseConfig(e, &v.Faults)
 	}
-	v.statusAt, v.historyAt = entries["status"].Modified, entries["history"].Modified
-	if before.Status.Known && v.statusAt > 0 && before.statusAt == v.statusAt { // one that could not be read is not known
-		v.Status = before.Status
-	} else {
-		v.Status = parseStatus(entries["status"], entries["optime/leader"], &v.Faults)
-	}
-	if before.History.Known && v.historyAt > 0 && before.historyAt == v.historyAt {
-		v.History = before.History
-	} else {
-		v.History = parseHistory(entries["history"], &v.Faults)
-	}
-	v.Failover = parseFailover(entries["failover"])
-	v.Sync = parseSync(entries["sync"], &v.Faults)
-	v.Failsafe = parseFailsafe(entries["failsafe"], &v.Faults)
-	checkElectorate(entries["electorate"], &v.Faults)
+	v.read, v.Status, v.History, v.Failover = before.read, before.Status, before.History, before.Failover
+	v.Sync, v.Failsafe = before.Sync, before.Failsafe
+	readNew(entries["status"], &v.read.status, &v.Faults, func(e Entry, faults *[]string) { v.Status = parseStatus(e, entries["optime/leader"], faults) })
+	readNew(entries["history"], &v.read.history, &v.Faults, func(e Entry, faults *[]string) { v.History = parseHistory(e, faults) })
+	readNew(entries["failover"], &v.read.failover, &v.Faults, func(e Entry, _ *[]string) { v.Failover = parseFailover(e) })
+	readNew(entries["sync"], &v.read.sync, &v.Faults, func(e Entry, faults *[]string) { v.Sync = parseSync(e, faults) })
+	readNew(entries["failsafe"], &v.read.failsafe, &v.Faults, func(e Entry, faults *[]string) { v.Failsafe = parseFailsafe(e, faults) })
+	readNew(entries["electorate"], &v.read.electorate, &v.Faults, checkElectorate)
 	for key, e := range entries {
 		name, ok := strings.CutPrefix(key, "members/")
 		if !ok || name == "" || strings.Contains(name, "/") {
@@ -186,9 +195,9 @@ func checkElectorate(e Entry, faults *[]string) {
 
 // Member finds a member by its exact name.
 func (v View) Member(name string) (Member, bool) {
-	for _, m := range v.Members {
-		if m.Name == name {
-			return m, true
+	for i := range v.Members {
+		if v.Members[i].Name == name {
+			return v.Members[i], true
 		}
 	}
 	return Member{}, false
