@@ -102,8 +102,10 @@ func (o Observation) leaderRecords() []Action {
 	if !v.Config.Valid && len(o.Store.Dynamic) > 0 {
 		actions = append(actions, PutConfig{Document: o.Store.Dynamic})
 	}
-	if status := o.status(); o.statusDue(status) {
-		actions = append(actions, PutStatus{Status: status})
+	if o.Memory.StatusAge >= min(settle, o.Store.Settings.LoopWait) { // else it is not due, whatever it says
+		if status := o.status(); o.statusDue(status) {
+			actions = append(actions, PutStatus{Status: status})
+		}
 	}
 	if data, due := v.FailsafeWrite(o.Store.Settings, o.Me.Name, o.Me.APIURL); due {
 		actions = append(actions, PutFailsafe{Data: string(data)})

@@ -96,6 +96,9 @@ func (o Observation) moveLogical(slot Slot, w wantedSlot) []Action {
 // has lost (B-352, B-375). The server is restarted for it, so it is put off while
 // anything else is going on.
 func copySlots(o Observation, plan Plan) Plan {
+	if !o.wantsLogical() {
+		return plan
+	}
 	s, v := o.Store.Settings, o.Store.View
 	leader, _ := v.LeaderMember()
 	from := upstream(leader, "")

@@ -13,6 +13,7 @@ type wantedSlot struct {
 	cluster.PermanentSlot
 	known wal.LSN // where it stands by what the leader published; 0: nobody knows
 	use   use     // of a physical one
+	owner string  // the member that it is for, if one is listed that has it
 }
 
 // use is whether somebody should be streaming from this server by a slot.
@@ -57,10 +58,11 @@ func (o Observation) wantedSlots() (wanted []wantedSlot, clashes []string) {
 	if !o.Store.Settings.UseSlots {
 		return nil, nil
 	}
-	wanted, clashes = o.memberSlots()
-	wanted = append(wanted, o.retainedSlots(wanted)...)
-	permanent, more := o.permanentSlots(wanted)
-	wanted, clashes = append(wanted, permanent...), append(clashes, more...)
+	// Several times in every pass, so with no more copies than it takes.
+	wanted = make([]wantedSlot, 0, len(o.Store.View.Members)+len(o.Store.View.Status.Retain)+len(o.Store.Settings.Permanent))
+	wanted, clashes = o.memberSlots(wanted)
+	wanted = o.retainedSlots(wanted)
+	wanted, clashes = o.permanentSlots(wanted, clashes)
 	slices.SortFunc(wanted, func(a, b wantedSlot) int { return strings.Compare(a.Name, b.Name) })
 	return wanted, clashes
 }
@@ -68,14 +70,15 @@ func (o Observation) wantedSlots() (wanted []wantedSlot, clashes []string) {
 // bystander reports that this server is never promoted, so that only those who follow
 // it need its slots. A primary with that tag, however it came to be one, is no
 // bystander: the others stream from it.
-func (o Observation) bystander() bool {
+func (o *Observation) bystander() bool {
 	return o.Me.Tags.Nofailover() && o.Server.Role != Primary
 }
 
-// memberSlots are those of the other members (B-331, B-332).
-func (o Observation) memberSlots() (wanted []wantedSlot, clashes []string) {
-	owner := map[string]string{}
-	for _, m := range o.Store.View.Members {
+// memberSlots adds those of the other members (B-331, B-332).
+func (o *Observation) memberSlots(wanted []wantedSlot) (_ []wantedSlot, clashes []string) {
+	bystander, old := o.bystander(), o.ledByOld()
+	for i := range o.Store.View.Members {
+		m := &o.Store.View.Members[i]
 		if m.Name == o.Me.Name || m.Tags.Nostream() {
 			continue
 		}
@@ -83,40 +86,47 @@ func (o Observation) memberSlots() (wanted []wantedSlot, clashes []string) {
 		if o.serves(m) {
 			use = inUse
 		}
-		if o.bystander() && m.Tags.ReplicateFrom() != o.Me.Name || o.Store.Settings.MemberSlotsTTL == 0 && use != inUse {
+		if bystander && m.Tags.ReplicateFrom() != o.Me.Name || o.Store.Settings.MemberSlotsTTL == 0 && use != inUse {
 			continue
 		}
 		name := cluster.SlotName(m.Name)
-		if first, taken := owner[name]; taken {
-			clashes = append(clashes, "the members "+first+" and "+m.Name+" share the replication slot "+name)
+		if first, taken := find(wanted, name); taken {
+			clashes = append(clashes, "the members "+first.owner+" and "+m.Name+" share the replication slot "+name)
 			continue
 		}
-		owner[name] = m.Name
-		wanted = append(wanted, wantedSlot{cluster.PermanentSlot{Name: name}, o.knownPosition(name, m), use})
+		wanted = append(wanted, wantedSlot{PermanentSlot: cluster.PermanentSlot{Name: name}, known: o.knownPosition(name, m, old), use: use, owner: m.Name})
 	}
 	return wanted, clashes
 }
 
 // serves reports that a member should stream from this server (B-332, B-333).
-func (o Observation) serves(m cluster.Member) bool {
+func (o *Observation) serves(m *cluster.Member) bool {
 	from := m.Tags.ReplicateFrom()
 	if o.Server.Role != Primary {
 		return from == o.Me.Name && m.Name != o.Store.View.Leader.Name
 	}
+	if from == "" || from == o.Me.Name {
+		return true
+	}
 	_, exists := o.Store.View.Member(from)
-	return from == "" || from == o.Me.Name || !exists
+	return !exists
 }
 
 // knownPosition is where a member's slot stands (B-334). One that follows another
-// member moves no slot of the leader's, and leaders before 4.0 do not publish those of
-// the members: then the member's own word counts.
-func (o Observation) knownPosition(name string, m cluster.Member) wal.LSN {
+// member moves no slot of the leader's, and old leaders do not publish those of the
+// members: then the member's own word counts.
+func (o *Observation) knownPosition(name string, m *cluster.Member, old bool) wal.LSN {
 	known := o.Store.View.Status.Slots[name]
-	leader, led := o.Store.View.LeaderMember()
-	if m.Tags.ReplicateFrom() != "" || led && beforeFour(leader.Version) {
+	if old || m.Tags.ReplicateFrom() != "" {
 		known = max(known, m.Position())
 	}
 	return known
+}
+
+// ledByOld reports that the leader is from before 4.0.
+func (o *Observation) ledByOld() bool {
+	leader, led := o.Store.View.LeaderMember()
+	return led && beforeFour(leader.Version)
 }
 
 func beforeFour(version string) bool {
@@ -124,10 +134,10 @@ func beforeFour(version string) bool {
 	return ok && v[0] < 4
 }
 
-// retainedSlots are those of members that are away (B-335).
-func (o Observation) retainedSlots(listed []wantedSlot) (wanted []wantedSlot) {
+// retainedSlots adds those of members that are away (B-335).
+func (o *Observation) retainedSlots(wanted []wantedSlot) []wantedSlot {
 	if o.bystander() {
-		return nil
+		return wanted
 	}
 	names := o.Store.View.Status.Retain
 	if o.Leadership() == Ours {
@@ -135,21 +145,19 @@ func (o Observation) retainedSlots(listed []wantedSlot) (wanted []wantedSlot) {
 	}
 	mine := cluster.SlotName(o.Me.Name)
 	for _, name := range names {
-		_, taken := find(listed, name)
-		_, twice := find(wanted, name)
-		if name != mine && !taken && !twice {
-			wanted = append(wanted, wantedSlot{cluster.PermanentSlot{Name: name}, o.Store.View.Status.Slots[name], anyone})
+		if _, taken := find(wanted, name); name != mine && !taken {
+			wanted = append(wanted, wantedSlot{PermanentSlot: cluster.PermanentSlot{Name: name}, known: o.Store.View.Status.Slots[name], use: anyone})
 		}
 	}
 	return wanted
 }
 
-// permanentSlots are those of the configuration (B-337 to B-339).
-func (o Observation) permanentSlots(listed []wantedSlot) (wanted []wantedSlot, clashes []string) {
-	if o.bystander() {
-		return nil, nil
+// permanentSlots adds those of the configuration (B-337 to B-339).
+func (o *Observation) permanentSlots(listed []wantedSlot, clashes []string) ([]wantedSlot, []string) {
+	if o.bystander() || len(o.Store.Settings.Permanent) == 0 {
+		return listed, clashes
 	}
-	v, mine := o.Store.View, cluster.SlotName(o.Me.Name)
+	wanted, mine := listed, cluster.SlotName(o.Me.Name)
 	fedBack := o.Server.Role == Primary || o.carrier(o.Me.Name, o.Me.Tags) != ""
 	for _, p := range o.Store.Settings.Permanent {
 		_, taken := find(listed, p.Name)
@@ -159,7 +167,7 @@ func (o Observation) permanentSlots(listed []wantedSlot) (wanted []wantedSlot, c
 			clashes = append(clashes, "the permanent logical slot "+p.Name+" has the name of a member's slot, and is not made")
 		case p.Logical() && !fedBack, taken, p.Name == mine:
 		case p.Logical():
-			wanted = append(wanted, wantedSlot{PermanentSlot: p, known: v.Status.Slots[p.Name]})
+			wanted = append(wanted, wantedSlot{PermanentSlot: p, known: o.Store.View.Status.Slots[p.Name]})
 		default:
 			wanted = append(wanted, o.permanentPhysical(p))
 		}
@@ -167,13 +175,14 @@ func (o Observation) permanentSlots(listed []wantedSlot) (wanted []wantedSlot, c
 	return wanted, clashes
 }
 
-func (o Observation) permanentPhysical(p cluster.PermanentSlot) wantedSlot {
-	w := wantedSlot{p, o.Store.View.Status.Slots[p.Name], unused}
+func (o *Observation) permanentPhysical(p cluster.PermanentSlot) wantedSlot {
+	w := wantedSlot{PermanentSlot: p, known: o.Store.View.Status.Slots[p.Name], use: unused}
 	if o.Server.Role == Primary {
 		w.use = inUse // B-338
 	}
-	for _, m := range o.Store.View.Members {
-		if cluster.SlotName(m.Name) == p.Name && m.Tags.ReplicateFrom() != "" {
+	for i := range o.Store.View.Members {
+		m := &o.Store.View.Members[i]
+		if m.Tags.ReplicateFrom() != "" && cluster.SlotName(m.Name) == p.Name {
 			w.known, w.use = max(w.known, m.Position()), unused // B-339
 		}
 	}
@@ -183,7 +192,7 @@ func (o Observation) permanentPhysical(p cluster.PermanentSlot) wantedSlot {
 // carrier is the slot on the leader by which a member's feedback comes there: its own,
 // or that of the first member on the way. None, where the way is broken by a member
 // that does not stream, or leads in a circle (B-337, B-381).
-func (o Observation) carrier(name string, tags cluster.Tags) string {
+func (o *Observation) carrier(name string, tags cluster.Tags) string {
 	var passed []string
 	for {
 		if tags.Nostream() || slices.Contains(passed, name) {
@@ -202,12 +211,16 @@ func (o Observation) carrier(name string, tags cluster.Tags) string {
 // feedsBack reports that a standby must tell its upstream which rows it still needs: it
 // keeps permanent logical slots, or somebody behind it does (B-377).
 func (o Observation) feedsBack(name string, tags cluster.Tags) bool {
-	s := o.Store.Settings
-	logical := slices.ContainsFunc(s.Permanent, func(p cluster.PermanentSlot) bool { return p.Logical() && p.In(s.StandbyCluster) })
-	if !s.UseSlots || !logical || o.carrier(name, tags) == "" {
+	if !o.wantsLogical() || o.carrier(name, tags) == "" {
 		return false
 	}
 	return !tags.Nofailover() || slices.ContainsFunc(o.Store.View.Members, func(m cluster.Member) bool {
 		return m.Tags.ReplicateFrom() == name && m.Name != name && m.Name != o.Store.View.Leader.Name && o.feedsBack(m.Name, m.Tags)
 	})
+}
+
+// wantsLogical reports that there are permanent logical slots.
+func (o *Observation) wantsLogical() bool {
+	s := &o.Store.Settings
+	return s.UseSlots && slices.ContainsFunc(s.Permanent, func(p cluster.PermanentSlot) bool { return p.Logical() && p.In(s.StandbyCluster) })
 }
