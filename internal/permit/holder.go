@@ -138,8 +138,12 @@ func (h *Holder) puts() iter.Seq[write] {
 }
 
 // demanded are the members whose acknowledgement the permit needs: all who may
-// race now, or after a put that may still be applied.
+// race now, or after a put that may still be applied. Sorted, and not to be changed: it
+// mostly is the list of the electorate as it is known, and is asked for in every step.
 func (h *Holder) demanded() []string {
+	if !slices.ContainsFunc(h.sent, func(p write) bool { return p.compared >= h.revision }) && ascend(h.known.Members) {
+		return h.known.Members // see puts
+	}
 	members := slices.Clone(h.known.Members)
 	if h.keeps(demandThenPut) {
 		for p := range h.puts() {
@@ -153,6 +157,16 @@ func (h *Holder) demanded() []string {
 	}
 	slices.Sort(members)
 	return slices.Compact(members)
+}
+
+// ascend reports that names are sorted, and none is there twice.
+func ascend(names []string) bool {
+	for i := 1; i < len(names); i++ {
+		if names[i-1] >= names[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // alone reports whether anyone may race, so that the permit hangs on the store

@@ -48,8 +48,11 @@ func (h *Holder) Overdue(now boottime.Instant) bool {
 	}
 	length := h.usable()
 	behind := func(d time.Duration) bool { return h.permit < now.Add(span(length)-d) }
-	return behind(length/3) || behind(length/6) && h.refused() || h.gone || h.revision < h.term || h.blind ||
-		!h.next(now).Equal(h.known)
+	if behind(length/3) || behind(length/6) && h.refused() || h.gone || h.revision < h.term || h.blind {
+		return true
+	}
+	var room [8]string // the answer is mostly no, and this is asked in every step
+	return !h.nextIn(room[:0], now).Equal(h.known)
 }
 
 func (h *Holder) refused() bool {
@@ -117,11 +120,16 @@ func (h *Holder) awaiting(now boottime.Instant) bool {
 
 // next is the electorate as it should be.
 func (h *Holder) next(now boottime.Instant) Electorate {
+	return h.nextIn(make([]string, 0, len(h.known.Members)+len(h.wanted)), now)
+}
+
+// nextIn has room for its members.
+func (h *Holder) nextIn(room []string, now boottime.Instant) Electorate {
 	e := Electorate{Leader: h.me, Permit: h.length, Timeline: h.known.Timeline}
 	if h.keeps(shorterAfterEnd) && h.permit > now.Add(span(e.Permit)) && h.revision > 0 {
 		e.Permit = max(e.Permit, h.known.Permit) // until the last longer permit has ended (P9)
 	}
-	e.Members = make([]string, 0, len(h.known.Members)+len(h.wanted)) // asked in every step
+	e.Members = room
 	for _, m := range h.known.Members {
 		if slices.Contains(h.wanted, m) && !h.silent(m, now) {
 			e.Members = append(e.Members, m)
