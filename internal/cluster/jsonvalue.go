@@ -19,6 +19,9 @@ import (
 type fields map[string]json.RawMessage
 
 func object(data []byte) (fields, error) {
+	if f, ok := plainObject(data); ok {
+		return f, nil
+	}
 	var f fields
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, err

@@ -57,21 +57,28 @@ func (e Electorate) Encode() []byte {
 // one that is missing, and a permit that is missing is Default long. False means
 // that the value is no object at all, or names no leader.
 func ParseElectorate(data []byte) (Electorate, bool) {
-	var raw map[string]json.RawMessage
-	if len(data) > longestElectorate || json.Unmarshal(data, &raw) != nil {
+	if len(data) > longestElectorate {
+		return Electorate{Permit: Default}, false
+	}
+	raw, err := cluster.Object(data)
+	if err != nil {
 		return Electorate{Permit: Default}, false
 	}
 	e := Electorate{Permit: Default}
 	ms, members := 0.0, []any{}
-	_ = json.Unmarshal(raw["leader"], &e.Leader)
-	_ = json.Unmarshal(raw["released"], &e.Released)
-	_ = json.Unmarshal(raw["timeline"], &e.Timeline)
-	if json.Unmarshal(raw["members"], &members) == nil {
+	read := func(name string, to any) bool {
+		field, there := raw[name]
+		return there && json.Unmarshal(field, to) == nil
+	}
+	read("leader", &e.Leader)
+	read("released", &e.Released)
+	read("timeline", &e.Timeline)
+	if read("members", &members) {
 		e.Members = names(members, e.Leader)
 	}
-	_ = json.Unmarshal(raw["sole"], &e.Sole)
+	read("sole", &e.Sole)
 	e.Sole = e.Sole && len(e.Members) == 0
-	if json.Unmarshal(raw["permit_ms"], &ms) == nil && ms >= 1 {
+	if read("permit_ms", &ms) && ms >= 1 {
 		e.Permit = time.Duration(min(ms, float64(longestPermit.Milliseconds()))) * time.Millisecond
 	}
 	return e, e.Leader != ""
