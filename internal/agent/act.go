@@ -83,8 +83,14 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	return a.doStore(ctx, now, o, action)
 }
 
-// doServer carries out the small operations on the server.
+// doServer carries out the small operations on the server. Most actions are none of
+// them: no limit is set for those.
 func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
+	switch action.(type) {
+	case ha.Follow, ha.CreateSlot, ha.DropSlot, ha.AdvanceSlot, ha.MoveAside:
+	default:
+		return false, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
 	defer cancel()
 	switch act := action.(type) {
@@ -96,10 +102,8 @@ func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 		return true, a.slot(action, a.cfg.Server.DropSlot(ctx, act.Name))
 	case ha.AdvanceSlot:
 		return true, a.slot(action, a.cfg.Server.AdvanceSlot(ctx, act))
-	case ha.MoveAside:
-		return true, a.cfg.Server.MoveAside(ctx)
 	}
-	return false, nil
+	return true, a.cfg.Server.MoveAside(ctx)
 }
 
 // slot logs what became of an operation on a slot and lets the pass go on: a slot

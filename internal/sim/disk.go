@@ -114,9 +114,10 @@ func (d *disk) has(branch int, upTo wal.LSN) bool {
 	return false
 }
 
-// receive takes over the source's log up to a position.
+// receive takes over the source's log up to a position. No two disks share one, so it is
+// written where the old one stood.
 func (d *disk) receive(from *disk, upTo wal.LSN) {
-	log := d.log[:0:0]
+	log := d.log[:0]
 	for _, s := range from.log {
 		if len(log) > 0 && log[len(log)-1].end >= upTo {
 			break

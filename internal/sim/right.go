@@ -117,7 +117,9 @@ const readLimit = time.Second
 
 // Commit sends a transaction, and tells the answer, which is in the mirror already.
 func (r *right) Commit(t permit.Write) {
-	r.p.w.observed(t.Txn, false, r.p.w.electorate())
+	if w := r.p.w; len(w.ambushes) > 0 {
+		w.observed(t.Txn, false, w.electorate())
+	}
 	r.p.store.commit(t.Txn, r.commitLimit(), func(revision int64, err error) {
 		r.later(0, func(now boottime.Instant) {
 			r.driver.Answered(t.ID, permit.AnswerOf(err), revision, now)
