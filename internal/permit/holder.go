@@ -2,7 +2,6 @@ package permit
 
 import (
 	"iter"
-	"maps"
 	"slices"
 	"time"
 
@@ -267,8 +266,8 @@ func (h *Holder) Over() bool { return h.over }
 // Positions are what the members last said of themselves.
 func (h *Holder) Positions() map[string]Position {
 	positions := make(map[string]Position, len(h.peers))
-	for _, m := range slices.Sorted(maps.Keys(h.peers)) {
-		positions[m] = h.peers[m].position
+	for m, p := range h.peers {
+		positions[m] = p.position
 	}
 	return positions
 }

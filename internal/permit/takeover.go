@@ -11,7 +11,7 @@ import (
 // FreeAt is the instant from which this member may take over, if it hears nothing
 // until then. False: not under the electorate as it was seen.
 func (f *Follower) FreeAt() (boottime.Instant, bool) {
-	v := f.view
+	v := &f.view // asked for in every step
 	switch {
 	case !f.seen || v.Revision < f.beyond: // the transaction would fail
 		return 0, false
@@ -40,7 +40,7 @@ func (f *Follower) FreeAt() (boottime.Instant, bool) {
 // anyone (P6), unless the leader is the sole quorum. The leader that the key names may too, after the same wait, when
 // it has lost its permit or its memory.
 func (f *Follower) inElectorate() bool {
-	e := f.view.Electorate
+	e := &f.view.Electorate
 	return e.anyone() || e.Leader == f.me || slices.Contains(e.Members, f.me) || !f.keeps(onlyElectorate)
 }
 

@@ -1,10 +1,6 @@
 package permit
 
-import (
-	"maps"
-
-	"matriarch/internal/boottime"
-)
+import "matriarch/internal/boottime"
 
 // watched is what this node has noticed of the present leader.
 type watched struct {
@@ -85,7 +81,7 @@ func (d *Driver) State(now boottime.Instant) State {
 	s := State{Leading: o.leading, MayPromote: o.mayPromote, Releasing: o.releasing, Free: o.free,
 		Suspect: o.suspect, Overdue: o.overdue, Mixed: d.mixed(), Permit: d.permit()}
 	if h := d.node.holder; h != nil {
-		s.Term, s.Electorate, s.Positions = h.term, h.known, maps.Clone(d.node.Positions())
+		s.Term, s.Electorate, s.Positions = h.term, h.known, d.node.Positions()
 		return s
 	}
 	s.Term, _ = d.node.Term()
