@@ -125,11 +125,14 @@ func (o *Observation) knownPosition(name string, m *cluster.Member, old bool) wa
 
 // ledByOld reports that the leader is from before 4.0.
 func (o *Observation) ledByOld() bool {
-	leader, led := o.Store.View.LeaderMember()
-	return led && beforeFour(leader.Version)
+	v := &o.Store.View
+	return v.Leader.Name != "" && slices.ContainsFunc(v.Members, func(m cluster.Member) bool { return m.Name == v.Leader.Name && beforeFour(m.Version) })
 }
 
 func beforeFour(version string) bool {
+	if strings.HasPrefix(version, "4.") { // the usual, in every pass
+		return false
+	}
 	v, ok := cluster.Version3(version)
 	return ok && v[0] < 4
 }
