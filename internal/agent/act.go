@@ -37,7 +37,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.Renew:
 		return a.renew(ctx, now, o)
 	case ha.AskPeers:
-		ask, cancel := context.WithTimeout(ctx, act.Within)
+		ask, cancel := a.limit(ctx, act.Within)
 		defer cancel()
 		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
@@ -46,7 +46,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		a.askFailsafe(now, o, act)
 		return nil
 	case ha.ReadLog:
-		read, cancel := context.WithTimeout(ctx, serverTimeout)
+		read, cancel := a.limit(ctx, serverTimeout)
 		defer cancel()
 		a.memory.log = a.cfg.Server.ReadLog(read, act.From)
 		a.memory.logAt = a.cfg.Now()
@@ -91,7 +91,7 @@ func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 	default:
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	ctx, cancel := a.limit(ctx, serverTimeout)
 	defer cancel()
 	switch act := action.(type) {
 	case ha.Follow:
@@ -176,7 +176,7 @@ func (a *Agent) release(now time.Time, o ha.Observation, act ha.Release) {
 // refuse is not tried again until it changes: nothing in the store may keep the
 // pass from going on.
 func (a *Agent) applyConfig(ctx context.Context, act ha.ApplyConfig) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*serverTimeout)
+	ctx, cancel := a.limit(ctx, 2*serverTimeout)
 	defer cancel()
 	a.memory.applied = act.Modified
 	if err := a.cfg.Server.Configure(ctx, act.Document); err != nil {

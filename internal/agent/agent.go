@@ -122,6 +122,10 @@ type Config struct {
 	Failsafe  Failsafe         // nil: this node takes no part in failsafe mode
 	Now       func() time.Time // a clock that runs on in suspend and is never stepped
 	Wall      func() time.Time // the calendar, for scheduled requests; nil: Now
+
+	// Limit bounds one call of the hands, as context.WithTimeout does, which it is when
+	// nil. That goes by the wall clock, and where time is not real there is another.
+	Limit func(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc)
 }
 
 // Agent is one node's agent.
@@ -153,6 +157,9 @@ type Report struct {
 
 // New makes an agent that has not looked at anything yet.
 func New(cfg Config) *Agent {
+	if cfg.Limit == nil {
+		cfg.Limit = context.WithTimeout
+	}
 	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), news: make(chan struct{})}
 	a.memory.begin(cfg.Now(), cfg.Dynamic)
 	return a
@@ -228,9 +235,13 @@ func (a *Agent) Step(ctx context.Context, now time.Time) (ha.Plan, error) {
 	return plan, nil
 }
 
+func (a *Agent) limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return a.cfg.Limit(ctx, most)
+}
+
 // hold tells the guard whether the server has to stop at the end of the permit.
 func (a *Agent) hold(ctx context.Context, o ha.Observation) {
-	ctx, cancel := context.WithTimeout(ctx, serverTimeout)
+	ctx, cancel := a.limit(ctx, serverTimeout)
 	defer cancel()
 	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause)
 }

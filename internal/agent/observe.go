@@ -21,7 +21,7 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	if a.cfg.Wall != nil {
 		o.Wall = a.cfg.Wall()
 	}
-	look, cancel := context.WithTimeout(ctx, serverTimeout)
+	look, cancel := a.limit(ctx, serverTimeout)
 	defer cancel()
 	// The work is read before the server: if it ends in between, the next pass
 	// is woken by that. The other way round, work that has just ended would stand

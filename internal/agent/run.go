@@ -69,7 +69,7 @@ var errUrgent = errors.New("broken off, since the right to write or to take over
 // storeCall is the context of one call of the store.
 func (a *Agent) storeCall(ctx context.Context, limit time.Duration) (context.Context, func()) {
 	ctx, cut := context.WithCancelCause(ctx)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := a.limit(ctx, limit)
 	a.mu.Lock()
 	a.cut = cut
 	a.mu.Unlock()

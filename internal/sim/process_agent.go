@@ -66,7 +66,7 @@ func (p *agentProcess) begin() {
 			ConnURL:               "postgres://" + p.h.name + ":5432/postgres", APIURL: "http://" + p.h.name + ":8008/patroni",
 		},
 		Dynamic: p.w.dynamic, Store: p.store, Server: hands{p}, Right: p.right, Peers: peers{p},
-		Logger: p.w.logger(p.h), Now: p.h.now, Wall: func() time.Time { return epoch.Add(time.Duration(p.w.now)) },
+		Logger: p.w.logger(p.h), Now: p.h.now, Wall: func() time.Time { return epoch.Add(time.Duration(p.w.now)) }, Limit: limit,
 	})
 	life := p.life
 	p.next, p.quit = iter.Pull(func(yield func(struct{}) bool) {
@@ -94,7 +94,7 @@ func (p *agentProcess) run() {
 func (p *agentProcess) loop() {
 	for {
 		p.pending = false
-		plan, err := p.agent.Step(&passContext{}, p.h.now())
+		plan, err := p.agent.Step(context.Background(), p.h.now())
 		if plan.Why != p.why {
 			p.why = plan.Why
 			p.w.news(p.h, plan.Why)
@@ -257,35 +257,23 @@ func (p *agentProcess) streamLost(from string) {
 	}
 }
 
-// passContext is the context of a pass. It finds out for how long the agent means to
-// wait: contexts go by the wall clock, and the world must not.
-type passContext struct{ asked time.Time }
-
-func (c *passContext) Deadline() (time.Time, bool) {
-	c.asked = time.Now()
-	return time.Time{}, false
-}
-func (c *passContext) Done() <-chan struct{} { return nil }
-func (c *passContext) Err() error            { return nil }
-func (c *passContext) Value(key any) any {
-	if key == (askedKey{}) {
-		return c
-	}
-	return nil
+// limited is the context of one call in a pass. Its limit is virtual time, which nothing
+// but the one who is called counts.
+type limited struct {
+	context.Context
+	most time.Duration
 }
 
-type askedKey struct{}
+func limit(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return limited{ctx, most}, func() {}
+}
 
-// limitOf is the time that a call has, rounded up to a tenth of a second: what the
-// wall clock adds is far less, and must make no difference.
+// limitOf is the time that a call has.
 func limitOf(ctx context.Context) time.Duration {
-	const step = 100 * time.Millisecond
-	deadline, ok := ctx.Deadline()
-	c, _ := ctx.Value(askedKey{}).(*passContext)
-	if !ok || c == nil {
-		return callTimeout
+	if c, ok := ctx.(limited); ok {
+		return c.most
 	}
-	return max((deadline.Sub(c.asked)-time.Millisecond+step)/step*step, step)
+	return callTimeout
 }
 
 var _ dcs.Store = (*client)(nil)
