@@ -154,9 +154,15 @@ func (o Observation) renewalDue() bool {
 	return o.Store.LeaseID == 0 || o.Store.LeaseAge >= o.Store.Settings.LoopWait
 }
 
-// nextRenewal is how long the pass may rest before the lease wants it again.
+// nextRenewal is how long the pass may rest before the lease wants it again. One that
+// renews has the lease in order when it rests: what fails ends the pass, and the agent
+// comes back by itself. A store that is silent already is asked again soon, or a lease
+// would end for an outage that is over.
 func (o Observation) nextRenewal() time.Duration {
-	if o.Store.LeaseID == 0 {
+	switch {
+	case o.renewalDue() && !o.Store.Silent:
+		return o.Store.Settings.LoopWait
+	case o.Store.LeaseID == 0:
 		return renewPause
 	}
 	return max(o.Store.Settings.LoopWait-o.Store.LeaseAge, renewPause-o.Store.RenewTry, soon)

@@ -118,7 +118,7 @@ func TestTheAgentEnds(t *testing.T) {
 			State: cluster.StateStopped, Role: cluster.RolePrimary, Tags: cluster.Tags{}, Permit: true,
 		}}, Quit{})},
 		{"and waits for no store that is away", both(stop, gone, storeAway, leaseOverdue), after(AgentEnded, soon, Quit{})},
-		{"one that answers gets its lease renewed for the last word", both(stop, gone, leaseOverdue), after(AgentEnded, soon, Renew{}, Quit{})},
+		{"one that answers gets its lease renewed for the last word", both(stop, gone, leaseOverdue), after(AgentEnded, loop, Renew{}, Quit{})},
 		{"B-507: paused, everything is left as it is", paused, after(AgentEnded, loop, Quit{})},
 	})
 }

@@ -11,7 +11,7 @@ import (
 
 func sprint(a Action) string { return fmt.Sprintf("%+v", a) }
 
-func storeAway(o *Observation) { o.Store.Current = false }
+func storeAway(o *Observation) { o.Store.Current, o.Store.Silent = false, true }
 
 func leaseOverdue(o *Observation) { o.Store.LeaseAge, o.Store.RenewTry = loop, loop }
 func paused(o *Observation)       { o.Store.Settings.Pause = true }

@@ -152,8 +152,11 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 	}
 	if o.hurried() {
 		wrong(plan.LookAgain <= s.RetryTimeout/2, "the lease is forgotten over the race")
-	} else if plan.LookAgain > o.nextRenewal() && !kills && !has(func(a Action) bool { _, ok := a.(Stop); return ok }) {
-		faults = append(faults, fmt.Sprintf("the lease wants another look in %v, the plan in %v", o.nextRenewal(), plan.LookAgain))
+	} else if !kills && !has(func(a Action) bool { _, ok := a.(Stop); return ok }) {
+		renews := has(func(a Action) bool { _, ok := a.(Renew); return ok })
+		quits := has(func(a Action) bool { _, ok := a.(Quit); return ok })
+		wrong(renews == o.renewalDue() || quits, "the lease is renewed: %v, due: %v", renews, o.renewalDue())
+		wrong(plan.LookAgain <= o.nextRenewal(), "the lease wants another look in %v, the plan in %v", o.nextRenewal(), plan.LookAgain)
 	}
 	wrong(plan.LookAgain > 0 || len(plan.Do) > 0, "a plan without actions asks to be looked at again at once")
 	return faults

@@ -152,19 +152,19 @@ func TestUpkeepOfTheLease(t *testing.T) {
 	changed := func(o *Observation) { o.Store.Applied = 1 }
 	apply := ApplyConfig{Document: map[string]any{"ttl": 30}, Modified: 3}
 	decided(t, leader, []decision{
-		{"renewed every loop_wait", both(aged(loop), tried(loop)), after(Leading, soon, Renew{})},
+		{"renewed every loop_wait, and then left alone as long", both(aged(loop), tried(loop)), after(Leading, loop, Renew{})},
 		{"not before", both(aged(9*time.Second), tried(9*time.Second)), wait(Leading, time.Second)},
 		{"the next look is when it is due", both(aged(4*time.Second), tried(4*time.Second)), wait(Leading, 6*time.Second)},
 		{"a renewal that failed is tried again after a pause", both(aged(12*time.Second), tried(400*time.Millisecond)), wait(Leading, 600*time.Millisecond)},
 		{"the lease comes first, then the configuration, then the rest", both(aged(loop), tried(loop), changed, func(o *Observation) { o.Server.CheckpointTimeline = 2 }),
-			after(Leading, soon, Renew{}, apply, Checkpoint{})},
+			after(Leading, loop, Renew{}, apply, Checkpoint{})},
 		{"B-006: a configuration is applied once", changed, after(Leading, loop, apply)},
 		{"one that is no object is not", both(changed, func(o *Observation) { o.Store.View.Config = cluster.Config{Modified: 4} }),
 			after(Leading, loop, PutConfig{map[string]any{"ttl": 30}})},
 	})
 	decided(t, standby, []decision{
 		{"one without a lease gets one, and writes its key", both(tried(Idle), func(o *Observation) { o.Store.LeaseID = 0 }),
-			after(Following, time.Second, Renew{}, PutMember{standby().member()})},
-		{"also while the store is away", both(storeAway, aged(loop), tried(loop)), after(StoreAway, soon, Renew{})},
+			after(Following, loop, Renew{}, PutMember{standby().member()})},
+		{"also while the store is away, and soon again", both(storeAway, aged(loop), tried(loop)), after(StoreAway, soon, Renew{})},
 	})
 }
