@@ -52,7 +52,7 @@ func TestASecondAgentOfOneNameEnds(t *testing.T) {
 func TestARefusalToStartIsInTheLog(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "patroni.yml")
-	text := "scope: demo\nname: n1\nrestapi: {listen: \"127.0.0.1:1\", connect_address: \"127.0.0.1:1\"}\netcd3: {hosts: \"127.0.0.1:1\"}\nlog: {dir: \"" + dir + "\"}\n" +
+	text := "scope: demo\nname: n1\nrestapi: {listen: \"127.0.0.1:2\", connect_address: \"127.0.0.1:1\"}\netcd3: {hosts: \"127.0.0.1:1\"}\nlog: {dir: \"" + dir + "\"}\n" +
 		"postgresql: {listen: \"127.0.0.1:1\", connect_address: \"127.0.0.1:1\", data_dir: \"" + filepath.Join(dir, "data") + "\", bin_dir: /nonexistent,\n" +
 		"  authentication: {superuser: {username: postgres, password: x}, replication: {username: replicator, password: x}}}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
