@@ -16,7 +16,8 @@ func TestChanges(t *testing.T) {
 		{"keys of several sections", base + "log: {level: INFO}\ntags: {a: 1, b: 2}\n", base + "log: {level: DEBUG}\ntags: {a: 1, c: 3}\n", "log.level tags.b tags.c"},
 		{"a section that comes", base, base + "watchdog: {mode: off}\n", "watchdog.mode"},
 		{"a list", base + "restapi2: [1]\n", base + "restapi2: [2]\n", "restapi2"},
-		{"what only a start reads", base, strings.Replace(base, "sesame1", "sesame2", 1) + "namespace: x\n", "etcd3.password! namespace!"},
+		{"what only a start reads", base, strings.Replace(base, "10.0.0.9", "10.0.0.8", 1) + "namespace: x\n", "etcd3.hosts! namespace!"},
+		{"a new password of the store", base, strings.Replace(base, "sesame1", "sesame2", 1), "etcd3.password"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			load := func(text string) *Config {

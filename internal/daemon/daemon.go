@@ -63,9 +63,10 @@ type Daemon struct {
 	told    *chronicle
 	reloads chan struct{} // a reload is asked for
 
-	mu        sync.Mutex
-	local     *config.Config
-	effective config.Effective
+	mu          sync.Mutex
+	local       *config.Config
+	effective   config.Effective
+	credentials credentialed // nil: the store asks for none, or is not open yet
 }
 
 // Run runs the node until it is told to end: by SIGTERM or SIGINT, by ctx, or
@@ -384,6 +385,7 @@ func (d *Daemon) reload() {
 	}
 	d.reloadLog(local)
 	d.tellChanges(changes)
+	d.renewCredentials()
 	ctx, cancel := context.WithTimeout(context.Background(), reloadTimeout)
 	defer cancel()
 	d.reloadServer(local)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"matriarch/internal/config"
 	"matriarch/internal/dcs"
 	"matriarch/internal/dcs/memory"
 	"matriarch/internal/permit"
@@ -46,5 +47,27 @@ func TestTheLateStoreSaysNoUntilItIsOpen(t *testing.T) {
 	case <-l.Changed():
 	case <-time.After(10 * time.Second):
 		t.Error("the open store's changes are not told")
+	}
+}
+
+// keyed is a store that somebody has to show who he is.
+type keyed struct{ user, password string }
+
+func (k *keyed) SetCredentials(user, password string) { k.user, k.password = user, password }
+
+func TestAReloadRenewsTheStoresCredentials(t *testing.T) {
+	d := &Daemon{local: &config.Config{Etcd: &config.EtcdConfig{Username: "patroni", Password: "old"}}}
+	d.renewCredentials() // the store is not open yet: nothing to do
+	k := &keyed{}
+	d.credentials = k
+	d.local = &config.Config{Etcd: &config.EtcdConfig{Username: "other", Password: "new"}}
+	d.renewCredentials()
+	if *k != (keyed{"other", "new"}) {
+		t.Errorf("the store uses %+v", *k)
+	}
+	d.local = &config.Config{} // of an embedded one
+	d.renewCredentials()
+	if *k != (keyed{"other", "new"}) {
+		t.Errorf("the store uses %+v", *k)
 	}
 }

@@ -33,8 +33,30 @@ func (d *Daemon) openStore(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("open the store: %w", err)
 	}
+	if etcd, takes := st.(credentialed); takes {
+		d.mu.Lock()
+		d.credentials = etcd
+		d.mu.Unlock()
+		d.renewCredentials() // the file may have been read again meanwhile
+	}
 	d.store.open(timedStore{st, d.times})
 	return nil
+}
+
+// credentialed is a store that takes another user and password while it is open.
+type credentialed interface {
+	SetCredentials(username, password string)
+}
+
+// renewCredentials gives the store the user and the password of the configuration in
+// force, for its next request for a token: the connections stay as they are.
+func (d *Daemon) renewCredentials() {
+	d.mu.Lock()
+	etcd, local := d.credentials, d.local
+	d.mu.Unlock()
+	if etcd != nil && local.Etcd != nil {
+		etcd.SetCredentials(local.Etcd.Username, local.Etcd.Password.Reveal())
+	}
 }
 
 // closeStore ends what openStore has begun.
