@@ -73,6 +73,9 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.Checkpoint:
 		a.cfg.Server.Checkpoint()
 		return nil
+	case ha.ProveSlots:
+		a.cfg.Server.ProveSlots(act)
+		return nil
 	}
 	if a.doOrder(now, o, action) {
 		return nil

@@ -50,6 +50,7 @@ type Server interface {
 	CreateSlot(ctx context.Context, slot ha.CreateSlot) error
 	DropSlot(ctx context.Context, name string) error
 	AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error
+	ProveSlots(slots ha.ProveSlots) // in the background
 
 	Checkpoint() // in the background
 	Configure(ctx context.Context, dynamic map[string]any) error
@@ -326,9 +327,15 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	for _, fault := range a.memory.newFaults(o.Store.View.Faults) {
 		a.log.Warn("the store holds a value that cannot be read", "fault", fault)
 	}
-	for _, clash := range o.SlotClashes() {
+	clashes, kept := o.SlotFaults()
+	for _, clash := range clashes {
 		if a.memory.slots.newFault(clash) {
 			a.log.Error(clash)
+		}
+	}
+	for _, slot := range kept {
+		if a.memory.slots.newFault(slot) {
+			a.log.Warn(slot)
 		}
 	}
 	if plan.Why == ha.StoreAway && o.Memory.Awake < time.Second {

@@ -105,7 +105,8 @@ func (s *fakeServer) DropSlot(_ context.Context, name string) error {
 func (s *fakeServer) AdvanceSlot(_ context.Context, a ha.AdvanceSlot) error {
 	return s.call("advance slot %s", a.Name)
 }
-func (s *fakeServer) Checkpoint() { _ = s.call("checkpoint") }
+func (s *fakeServer) ProveSlots(ha.ProveSlots) { _ = s.call("prove slots") }
+func (s *fakeServer) Checkpoint()              { _ = s.call("checkpoint") }
 func (s *fakeServer) Configure(_ context.Context, d map[string]any) error {
 	return s.call("configure %v", d["ttl"])
 }

@@ -41,6 +41,7 @@ type hands struct {
 	last     ha.Finished
 	lastAt   time.Time
 	logical  *logicalSlots
+	proofs   *slotProofs
 	upstream ha.Upstream // whom we told the server to follow; unknown after our restart
 	reloads  int         // how often the server was told to read its files
 	look     lookCache
@@ -62,7 +63,7 @@ var errWorking = errors.New("other work is under way")
 
 func newHands(base context.Context, pg *postgres.Server, k *keeper, w *warden, local *config.Config, log *slog.Logger, clock boottime.Clock) *hands {
 	h := &hands{pg: pg, keeper: k, warden: w, clock: clock, log: log, now: clock.Now, base: base, local: local, changed: make(chan struct{}, 1)}
-	h.logical = newLogicalSlots(h)
+	h.logical, h.proofs = newLogicalSlots(h), newSlotProofs(h)
 	pg.LaunchBy(k)
 	k.onChange(h.notify)
 	w.changed = h.notify
@@ -171,6 +172,9 @@ func (h *hands) Begin(action ha.Action) error {
 	}
 	h.job = j
 	h.logical.halt()
+	if j.work != ha.Preparing { // the promotion is still to tell of them
+		h.proofs.forget()
+	}
 	h.wait.Go(func() {
 		defer cancel()
 		h.finish(j, run(ctx))

@@ -134,8 +134,10 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
 	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
 	for _, s := range status.Slots {
-		out.Slots = append(out.Slots, ha.Slot{Name: s.Name, Logical: s.Type == "logical", Database: s.Database, Plugin: s.Plugin, Active: s.Active,
-			Restart: s.RestartLSN, Confirmed: s.ConfirmedFlush, HasXmin: s.XMin != 0, Lost: s.WALStatus == "lost", Spent: h.logical.isSpent(s.Name)})
+		logical := s.Type == "logical"
+		out.Slots = append(out.Slots, ha.Slot{Name: s.Name, Logical: logical, Database: s.Database, Plugin: s.Plugin, Active: s.Active,
+			Restart: s.RestartLSN, Confirmed: s.ConfirmedFlush, HasXmin: s.XMin != 0, Lost: s.WALStatus == "lost", Spent: h.logical.isSpent(s.Name),
+			Pending: logical && out.Role == ha.Standby && h.proofs.pending(s.Name)})
 	}
 	if len(status.PendingRestart) > 0 {
 		out.PendingRestart = map[string]cluster.Change{}

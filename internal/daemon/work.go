@@ -35,6 +35,7 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 		return h.pg.PrePromote
 	case ha.Promote:
 		j.work = ha.Promoting
+		h.proofs.warn()
 		return func(ctx context.Context) error {
 			if err := h.keeper.arm(ctx); err != nil {
 				return err

@@ -245,6 +245,7 @@ type Slot struct {
 	Lost      bool // wal_status says that its log is gone
 	Spent     bool // logical: it could not be moved on, for want of log (B-352)
 	Young     bool // somebody else made it while this agent looked on
+	Pending   bool // logical, on a standby: it is not proved that it could be used after a promotion (B-380)
 }
 
 // position is where a slot stands, as others are told (B-340).

@@ -111,6 +111,15 @@ type (
 		Database string
 	}
 
+	// ProveSlots finds out, beside the passes, whether this standby's copies of logical
+	// slots could be used after a promotion: the leader is asked how far it and the slot
+	// by which this server's feedback comes there have kept the rows of the catalogue.
+	ProveSlots struct {
+		Slots   []string
+		Carrier string
+		From    Upstream
+	}
+
 	// Checkpoint puts the new timeline into the control file, in the background.
 	Checkpoint struct{}
 
@@ -214,6 +223,7 @@ func (Follow) action()          {}
 func (CreateSlot) action()      {}
 func (DropSlot) action()        {}
 func (AdvanceSlot) action()     {}
+func (ProveSlots) action()      {}
 func (Checkpoint) action()      {}
 func (ApplyConfig) action()     {}
 func (MoveAside) action()       {}

@@ -129,7 +129,7 @@ func follow(o Observation) Plan {
 	case o.Server.Outgrown && !s.Pause: // B-517
 		return do(Outgrown, Stop{Mode: Fast, For: ForRepair})
 	case want == o.Server.Upstream && o.Server.Streaming:
-		return copySlots(o, keepSlots(o, wait(Following, s.LoopWait)))
+		return copySlots(o, proveSlots(o, keepSlots(o, wait(Following, s.LoopWait))))
 	case want == o.Server.Upstream && o.Server.End.Timeline == leader.Timeline && leader.Timeline != 0:
 		return keepSlots(o, wait(Following, 10*soon)) // not streaming yet, or not any more
 	}

@@ -324,8 +324,8 @@ func TestANewSlotIsPublishedSoon(t *testing.T) {
 
 func TestNamesThatTwoClaim(t *testing.T) {
 	o := leader()
-	if clashes := o.SlotClashes(); len(clashes) != 0 {
-		t.Errorf("a healthy cluster: %q", clashes)
+	if clashes, kept := o.SlotFaults(); len(clashes)+len(kept) != 0 {
+		t.Errorf("a healthy cluster: %q, %q", clashes, kept)
 	}
 	twin := o.Store.View.Members[2]
 	twin.Name = "N-2"
@@ -334,7 +334,7 @@ func TestNamesThatTwoClaim(t *testing.T) {
 	o.Store.Settings.Permanent = []cluster.PermanentSlot{{Name: "n3", Database: "app", Plugin: "pgoutput"}}
 	want := []string{"the members n_2 and N-2 share the replication slot n_2",
 		"the permanent logical slot n3 has the name of a member's slot, and is not made"}
-	if got := o.SlotClashes(); !slices.Equal(got, want) {
+	if got, _ := o.SlotFaults(); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
 	if !o.WantsSlot("n_2") || !o.WantsSlot("n3") || o.WantsSlot("n1") {

@@ -46,10 +46,23 @@ func (o Observation) WantsSlot(name string) bool {
 	return ok
 }
 
-// SlotClashes are the sentences about names that two owners claim.
-func (o Observation) SlotClashes() []string {
-	_, clashes := o.wantedSlots()
-	return clashes
+// SlotFaults are sentences about slots for a person to see: clashes of names that two
+// owners claim, and what is kept although nobody wants it, since somebody uses it (B-346).
+func (o Observation) SlotFaults() (clashes, kept []string) {
+	wanted, clashes := o.wantedSlots()
+	if o.Store.Settings.StandbyCluster {
+		return clashes, nil
+	}
+	for _, slot := range o.Server.Slots {
+		if _, ok := find(wanted, slot.Name); ok || !slot.Active {
+			continue
+		}
+		if slot.Active = false; o.disposable(slot) {
+			kept = append(kept, "the replication slot "+slot.Name+" is no member's and not in the configuration, and stays as long as somebody uses it; "+
+				"to keep it for good, name it in slots or ignore_slots")
+		}
+	}
+	return clashes, kept
 }
 
 // wantedSlots are the slots that should exist here, sorted by name (B-330 to B-339).

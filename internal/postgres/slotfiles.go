@@ -58,6 +58,47 @@ func (s *Server) ReadSlots(ctx context.Context, from Upstream, names []string) (
 	return slots, nil
 }
 
+// CatalogHorizons are the oldest transactions whose rows of the catalogue are kept by
+// slots of a primary, or of our own server (nil). Slots that keep none are left out.
+func (s *Server) CatalogHorizons(ctx context.Context, from *Upstream, names []string) (map[string]uint32, error) {
+	out := map[string]uint32{}
+	ask := func(ctx context.Context, q querier, where string) error {
+		rows, err := q.Query(ctx, `SELECT slot_name::text, catalog_xmin::text::bigint FROM pg_replication_slots
+			WHERE catalog_xmin IS NOT NULL AND slot_name = ANY($1) AND `+where, names)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var horizon int64
+			if err := rows.Scan(&name, &horizon); err != nil {
+				return err
+			}
+			out[name] = uint32(horizon)
+		}
+		return rows.Err()
+	}
+	if from == nil {
+		if err := s.query(ctx, func(ctx context.Context, q querier) error { return ask(ctx, q, "true") }); err != nil {
+			return nil, fmt.Errorf("read the horizons of slots: %w", err)
+		}
+		return out, nil
+	}
+	cfg := s.cfg()
+	ctx, cancel := context.WithTimeout(ctx, peerLimit)
+	defer cancel()
+	conn, err := connect(ctx, cfg, cfg.rewindUser(), *from, map[string]string{"application_name": "Patroni slots", "search_path": "pg_catalog"})
+	if err != nil {
+		return nil, fmt.Errorf("read the horizons of slots of %s: %w", from.label(), err)
+	}
+	defer closeSoon(conn)
+	if err := ask(ctx, conn, "NOT pg_is_in_recovery()"); err != nil {
+		return nil, fmt.Errorf("read the horizons of slots of %s: %w", from.label(), err)
+	}
+	return out, nil
+}
+
 // Placeable gives those of the slots with which this server will start again, and be of
 // use: not without logical wal_level, beyond max_replication_slots, or from a position
 // whose log is not here (slot.c, RestoreSlotFromDisk). The error tells of the others.

@@ -65,6 +65,12 @@ func TestALogicalSlotOutlivesItsPrimary(t *testing.T) {
 	n2.caughtUp(n1)
 	n2.copySlot(n1, up, "cdc")
 	n2.wantSQL("select current_setting('hot_standby_feedback')", "on")
+	for name, from := range map[string]*Upstream{"the primary": &n1.self, "the standby": nil, "a standby that is asked as a primary": &n2.self} {
+		have, err := n2.CatalogHorizons(within(t), from, []string{"cdc", "absent"})
+		if err != nil || len(have) != map[bool]int{true: 0, false: 1}[from == &n2.self] {
+			t.Errorf("the horizons of %s: %v, %v", name, have, err)
+		}
+	}
 	made := n2.slot("cdc")
 	if made.Type != "logical" || made.Database != "app" || made.Plugin != "test_decoding" || made.ConfirmedFlush == 0 || made.RestartLSN == 0 {
 		t.Fatalf("copied: %+v", made)

@@ -432,6 +432,9 @@ func (x hands) AdvanceSlot(_ context.Context, slot ha.AdvanceSlot) error {
 	return nil
 }
 
+// ProveSlots has nothing to do: no catalogue is simulated, and no slot is pending.
+func (x hands) ProveSlots(ha.ProveSlots) {}
+
 // Checkpoint is made in the background.
 func (x hands) Checkpoint() {
 	s := x.server()
