@@ -41,6 +41,10 @@ type Env struct {
 	// editor has the terminal it is the editor's. nil: nothing to hold.
 	Hold func() (release func())
 
+	// Terminal takes Err for a terminal though it is none: a test looks at what a person
+	// gets to see.
+	Terminal bool
+
 	// Strict makes the exit code tell when a server refused or its answer is
 	// missing (ExitRefused, ExitUnknown). patronictl ends with 0 then.
 	Strict bool

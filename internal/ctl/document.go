@@ -1,8 +1,10 @@
 package ctl
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -109,9 +111,28 @@ func (s setting) apply(document map[string]any) error {
 		if value, err = readValue(text); err != nil {
 			return fail("read the value of %s: %v", name, err)
 		}
+		if strings.HasPrefix(name, "postgresql.parameters.") {
+			value = parameterValue(text, value)
+		}
 	}
 	setPath(document, strings.Split(name, "."), value)
 	return nil
+}
+
+// plainNumber is what YAML and PostgreSQL read alike.
+var plainNumber = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
+// parameterValue keeps what YAML takes for a number and PostgreSQL does not read so: 1:30
+// is no 90 in a setting of the server, and 0755 is for PostgreSQL to read.
+func parameterValue(text string, value any) any {
+	text = strings.TrimSpace(text)
+	switch value.(type) {
+	case int, int64, uint64, float64, json.Number:
+		if !plainNumber.MatchString(text) {
+			return text
+		}
+	}
+	return value
 }
 
 // checkDocument says what is wrong with a dynamic configuration. Faults keep the

@@ -203,6 +203,25 @@ func TestPatchDocument(t *testing.T) {
 	}
 }
 
+// TestSettingsOfTheServerAreReadAsTheServerReadsThem, and not as YAML 1.1 does.
+func TestSettingsOfTheServerAreReadAsTheServerReadsThem(t *testing.T) {
+	for text, want := range map[string]string{
+		"a=1:30": `"1:30"`, "a=0644": `"0644"`, "a= 0x1F ": `"0x1F"`, "a=1_000": `"1_000"`, "a=100": "100", "a=-1": "-1", "a=0.9": "0.9", "a=0": "0", "a=on": "true", "a=64MB": `"64MB"`,
+	} {
+		document := map[string]any{}
+		if err := (setting{text: text, parameter: true}).apply(document); err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonText(document); got != `{"postgresql": {"parameters": {"a": `+want+`}}}` {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+	document := map[string]any{}
+	if err := (setting{text: "x=1:30"}).apply(document); err != nil || jsonText(document) != `{"x": 90}` {
+		t.Errorf("elsewhere YAML counts: %s, %v", jsonText(document), err)
+	}
+}
+
 func TestReadValue(t *testing.T) {
 	for text, want := range map[string]string{
 		"on": "true", "5": "5", "[1, two]": `[1, "two"]`, "{x: y}": `{"x": "y"}`, "": "null", "null": "null", "1.5": "1.5", "a: b": `{"a": "b"}`, "'5'": `"5"`, "%h x": "",

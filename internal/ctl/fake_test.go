@@ -49,6 +49,7 @@ type world struct {
 	writer dcs.Store
 	input  string
 	strict bool
+	person bool // looks at stderr
 	env    []string
 	now    time.Time
 	ctx    context.Context   // nil: the test's
@@ -89,7 +90,7 @@ func (w *world) get(key string) string { return string(w.store.Snapshot().Values
 func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	w.t.Helper()
 	var out, errs bytes.Buffer
-	env := Env{In: strings.NewReader(w.input), Out: told{&out, w.stdout}, Err: told{&errs, w.stderr}, Pace: time.Millisecond, Strict: w.strict, Open: w.open, Now: w.clock,
+	env := Env{In: strings.NewReader(w.input), Out: told{&out, w.stdout}, Err: told{&errs, w.stderr}, Pace: time.Millisecond, Strict: w.strict, Terminal: w.person, Open: w.open, Now: w.clock,
 		Environ: append([]string{"HOME=/nonexistent", "PATRONI_SCOPE=harbor", "PATRONI_ETCD3_HOST=127.0.0.1:1"}, w.env...)}
 	root := Root(env, "4.1.4")
 	root.SetArgs(args)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"matriarch/internal/config"
@@ -239,30 +240,30 @@ ttl: 20
 	}
 }
 
-func TestDSN(t *testing.T) {
-	w := newWorld(t, harbor)
+// TestASilentStoreIsWaitedForAloud: on a terminal, and not for one that answers soon.
+func TestASilentStoreIsWaitedForAloud(t *testing.T) {
+	const waiting = "waiting for the store at http://127.0.0.1:1, at most 5s\n"
 	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{nil, "host=127.0.0.1 port=5432\n"}, {[]string{"-r", "replica"}, "host=127.0.0.2 port=5432\n"}, {[]string{"-r", "any"}, "host=127.0.0.1 port=5432\n"},
-		{[]string{"-m", "pier3"}, "host=127.0.0.3 port=5432\n"}, {[]string{"-r", "primary"}, "host=127.0.0.1 port=5432\n"},
-	} {
-		out, _, _ := w.run(append([]string{"dsn"}, c.args...)...)
-		want(t, out, c.want)
-	}
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"-r", "any", "-m", "x"}, "Error: --role and --member are mutually exclusive options\n"},
-		{[]string{"-m", "x"}, "Error: Can not find a suitable member\n"}, {[]string{"-r", "standby-leader"}, "Error: Can not find a suitable member\n"},
-		{[]string{"nosuch"}, "Error: Can not find a suitable member\n"},
-	} {
-		out, errs, code := w.run(append([]string{"dsn"}, c.args...)...)
-		if want(t, errs, c.want); out != "" || code != 1 {
-			t.Errorf("%v: got %q, exit %d", c.args, out, code)
-		}
+		person bool
+		answer time.Duration
+		want   string
+	}{{true, 3 * time.Second, waiting}, {true, time.Second, ""}, {false, 3 * time.Second, ""}} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, harbor)
+			w.person = c.person
+			open := w.open
+			w.open = func(ctx context.Context, conf *config.Config, o store.Options) (dcs.Store, error) {
+				select {
+				case <-time.After(c.answer):
+					return open(ctx, conf, o)
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+			if _, errs, code := w.run("list", "--timeout", "5s"); errs != c.want || code != 0 {
+				t.Errorf("%+v: said %q, exit %d", c, errs, code)
+			}
+		})
 	}
 }
 

@@ -25,8 +25,11 @@ type progress struct {
 }
 
 func (a *app) progress() *progress {
-	return &progress{a: a, live: isTerminal(a.Err), since: a.Now()}
+	return &progress{a: a, live: a.live(), since: a.Now()}
 }
+
+// live tells whether a person looks at stderr.
+func (a *app) live() bool { return a.Terminal || isTerminal(a.Err) }
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)

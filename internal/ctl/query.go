@@ -2,9 +2,11 @@ package ctl
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -252,13 +254,13 @@ func run(ctx context.Context, conn *pgx.Conn, sql string) (columns []string, row
 	return columns, rows, nil
 }
 
-// sqlValue keeps booleans and integers what they are; everything else is text as
+// sqlValue keeps booleans and numbers what they are, but for numeric; everything else is text as
 // the server prints it.
 func sqlValue(oid uint32, raw []byte) any {
 	if raw == nil {
 		return nil
 	}
-	const boolOID, int8OID, int2OID, int4OID = 16, 20, 21, 23 // pg_type.dat
+	const boolOID, int8OID, int2OID, int4OID, float4OID, float8OID = 16, 20, 21, 23, 700, 701 // pg_type.dat
 	text := string(raw)
 	switch oid {
 	case boolOID:
@@ -267,8 +269,23 @@ func sqlValue(oid uint32, raw []byte) any {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return n
 		}
+	case float4OID, float8OID:
+		return floating(text)
 	}
 	return text
+}
+
+// floating is a number with a point, as Python prints it: 1.0, 1e-07. What is no number
+// for JSON either (NaN, Infinity) stays text.
+func floating(text string) any {
+	f, err := strconv.ParseFloat(text, 64)
+	switch {
+	case err != nil || math.IsNaN(f) || math.IsInf(f, 0):
+		return text
+	case !strings.ContainsAny(text, ".e"):
+		text += ".0"
+	}
+	return json.Number(text)
 }
 
 // pythonText prints a cell of tsv and pretty.

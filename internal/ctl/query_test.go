@@ -21,6 +21,25 @@ func TestQueryOutput(t *testing.T) {
 	}
 }
 
+// TestNumbersOfAQuery: as Python prints those that it has a type for.
+func TestNumbersOfAQuery(t *testing.T) {
+	const float4, float8, numeric = 700, 701, 1700
+	for _, c := range []struct {
+		oid        uint32
+		raw        string
+		json, text string
+	}{
+		{float8, "1", "1.0", "1.0"}, {float8, "-0.1", "-0.1", "-0.1"}, {float4, "1e-07", "1e-07", "1e-07"},
+		{float8, "NaN", `"NaN"`, "NaN"}, {float8, "-Infinity", `"-Infinity"`, "-Infinity"}, {numeric, "1.50", `"1.50"`, "1.50"},
+	} {
+		v := sqlValue(c.oid, []byte(c.raw))
+		if jsonText(v) != c.json || pythonText(v) != c.text {
+			t.Errorf("%s: %s, %s", c.raw, jsonText(v), pythonText(v))
+		}
+	}
+	want(t, yamlRows([]row{{"a": sqlValue(float8, []byte("1e-07")), "b": sqlValue(float8, []byte("1"))}}), "- a: 1.0e-07\n  b: 1.0\n\n")
+}
+
 func TestQueryFailureIsARow(t *testing.T) {
 	for format, text := range map[string]string{
 		"tsv": "2026-11-23 09:30:40\tNo connection to member nosuch is available\n", "json": "[{}]\n", "yaml": "- {}\n\n",

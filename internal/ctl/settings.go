@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"matriarch/internal/api/client"
@@ -128,23 +129,54 @@ func (a *app) open(ctx context.Context, name string, g *groupOption) (*session, 
 	}
 	limited, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
+	patient := a.sayWaiting(c)
 	s, err := a.Open(limited, &where, store.Options{RetryTimeout: a.timeout})
+	patient()
 	if err != nil {
 		return nil, a.unreachable(ctx, c, err)
 	}
 	return &session{app: a, store: s, config: c, name: c.Scope, citus: citus, group: group}, nil
 }
 
-// unreachable says where the store was looked for: that is the first thing that
-// an operator has to check.
-func (a *app) unreachable(ctx context.Context, c *config.Config, err error) error {
-	if ctx.Err() != nil {
-		return errAborted
+// storeIsSlow is after what silence a person wants to know what is going on.
+const storeIsSlow = 2 * time.Second
+
+// sayWaiting tells on a terminal that the store does not answer, once it has been silent
+// for a while. What it returns ends that, and must be called.
+func (a *app) sayWaiting(c *config.Config) (stop func()) {
+	if !a.live() {
+		return func() {}
 	}
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		timer := time.NewTimer(storeIsSlow)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+			fmt.Fprintf(a.Err, "waiting for the store at %s, at most %v\n", places(c), a.timeout)
+		}
+	})
+	return func() { close(done); wait.Wait() }
+}
+
+// places are where the store is looked for: the first thing that an operator has to
+// check.
+func places(c *config.Config) string {
 	where := strings.Join(store.Endpoints(c), ", ")
 	if where == "" && c.Etcd != nil {
 		where = "the servers of SRV domain " + c.Etcd.SRV
 	}
+	return where
+}
+
+// unreachable says where the store was looked for.
+func (a *app) unreachable(ctx context.Context, c *config.Config, err error) error {
+	if ctx.Err() != nil {
+		return errAborted
+	}
+	where := places(c)
 	cause := strings.ReplaceAll(err.Error(), "\n", "; ") // one line
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fail("the store did not answer within %v, tried %s: %s", a.timeout, where, cause)

@@ -87,42 +87,6 @@ func (a *app) showConfig() *cobra.Command {
 	return cmd
 }
 
-var dsnColumns = []column{{name: "Member"}, {name: "Host"}, {name: "Port"}}
-
-func (a *app) dsn() *cobra.Command {
-	role := &choice{allowed: roles}
-	var name string
-	cmd := &cobra.Command{
-		Use:     "dsn [CLUSTER_NAME]",
-		Short:   "Print host and port of a member, for psql's command line",
-		Example: "  psql \"$(matriarch dsn -c /etc/patroni.yml) dbname=postgres\"\n  dsn -c /etc/patroni.yml -r replica",
-		Args:    atMost(1),
-	}
-	group := groupFlag(cmd.Flags())
-	format := formatFlag(cmd.Flags())
-	cmd.Flags().VarP(role, "role", "r", "a member of this role (leader unless given): "+fmt.Sprint(roles))
-	cmd.Flags().StringVarP(&name, "member", "m", "", "the member of this name")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if role.value != "" && name != "" {
-			return fail("--role and --member are mutually exclusive options")
-		}
-		return a.one(cmd.Context(), args, group, func(_ *session, p picture) error {
-			for _, m := range p.choose(role.value, name) {
-				if host, port, ok := m.Address(); ok {
-					if format.value == "pretty" {
-						a.say("host=%s port=%d\n", host, port)
-						return nil
-					}
-					a.say("%s", encodeRows(format.value, dsnColumns, []row{{"Member": m.Name, "Host": host, "Port": port}}))
-					return nil
-				}
-			}
-			return fail("Can not find a suitable member")
-		})
-	}
-	return cmd
-}
-
 // version prints the given line, and what the members say of themselves.
 func (a *app) version(version string) *cobra.Command {
 	cmd := &cobra.Command{

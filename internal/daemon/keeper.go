@@ -236,7 +236,12 @@ func (k *keeper) hold(ctx context.Context, g *fence.Guard, pid int, mayWrite boo
 	if server != pid {
 		arm = mayWrite && permitted
 		k.tell()
-		if err := g.Adopt(ctx, pid, arm, 0); err != nil {
+		err := g.Adopt(ctx, pid, arm, 0)
+		if err != nil && errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			k.log.Debug("the server ended before the guard had it", "pid", pid, "err", err)
+			return nil // it ended after the look: the next one sees that, and there is nothing to guard
+		}
+		if err != nil {
 			return err
 		}
 		k.began(pid, arm)

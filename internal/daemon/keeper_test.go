@@ -233,6 +233,22 @@ func TestAServerThatWasRunningIsAdopted(t *testing.T) {
 	<-ended
 }
 
+// TestAServerThatEndsBeforeTheGuardHasItIsNoFault: at a stop the look is older than the
+// end of the server.
+func TestAServerThatEndsBeforeTheGuardHasItIsNoFault(t *testing.T) {
+	var said strings.Builder
+	k := newKeeper(filepath.Join(shortDir(t), "data"), time.Minute, slog.New(slog.NewTextHandler(&said, nil)))
+	ended := exec.Command("/bin/true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	k.Hold(t.Context(), ended.Process.Pid, false)
+	k.close()
+	if strings.Contains(said.String(), "ERROR") {
+		t.Errorf("said %s", said.String())
+	}
+}
+
 func TestTheTermIsKeptForTheNextLife(t *testing.T) {
 	dir := shortDir(t)
 	k := newTestKeeper(t, dir)
