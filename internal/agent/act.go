@@ -39,7 +39,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.AskPeers:
 		ask, cancel := a.limit(ctx, act.Within)
 		defer cancel()
-		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(a.cfg.Peers.Ask(ask, act.Members))}
+		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(now, a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
 	case ha.AskFailsafe:
@@ -90,7 +90,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 // them: no limit is set for those.
 func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 	switch action.(type) {
-	case ha.Follow, ha.CreateSlot, ha.DropSlot, ha.AdvanceSlot, ha.MoveAside:
+	case ha.Follow, ha.CreateSlot, ha.DropSlot, ha.AdvanceSlot, ha.SetStandbyNames, ha.MoveAside:
 	default:
 		return false, nil
 	}
@@ -105,6 +105,8 @@ func (a *Agent) doServer(ctx context.Context, action ha.Action) (bool, error) {
 		return true, a.slot(action, a.cfg.Server.DropSlot(ctx, act.Name))
 	case ha.AdvanceSlot:
 		return true, a.slot(action, a.cfg.Server.AdvanceSlot(ctx, act))
+	case ha.SetStandbyNames:
+		return true, a.cfg.Server.SetStandbyNames(ctx, act)
 	}
 	return true, a.cfg.Server.MoveAside(ctx)
 }
@@ -224,6 +226,10 @@ func transaction(o ha.Observation, action ha.Action) dcs.Txn {
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyFailsafe, []byte(act.Data))}}
 	case ha.PutConfig:
 		return dcs.Txn{If: mine, Then: []dcs.Op{put(dcs.KeyConfig, cluster.EncodeJSON(act.Document))}}
+	case ha.PutSync:
+		return dcs.Txn{If: append(mine, unchanged(dcs.KeySync, act.Sync.Modified)...), Then: []dcs.Op{put(dcs.KeySync, act.Sync.Encode())}}
+	case ha.DropSync:
+		return dcs.Txn{If: append(mine, unchanged(dcs.KeySync, act.Modified)...), Then: []dcs.Op{{Key: dcs.KeySync, Delete: true}}}
 	case ha.ClearFailover:
 		return dcs.Txn{If: unchanged(dcs.KeyFailover, act.Modified), Then: []dcs.Op{put(dcs.KeyFailover, cluster.Failover{}.Encode())}}
 	case ha.RaceInitialize:

@@ -44,6 +44,9 @@ type Server interface {
 	Hold(ctx context.Context, mayWrite bool)
 
 	Follow(ctx context.Context, upstream ha.Upstream) error
+	// SetStandbyNames returns when the server has been told. That the value is in force
+	// is seen by a later look.
+	SetStandbyNames(ctx context.Context, names ha.SetStandbyNames) error
 	ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog
 	// CreateSlot, DropSlot and AdvanceSlot keep the slots. What is to be done to a
 	// logical one can take long: it is begun, and a later look sees its end.

@@ -95,6 +95,9 @@ func (s *fakeServer) Changed() <-chan struct{} { return s.changed }
 func (s *fakeServer) Follow(_ context.Context, u ha.Upstream) error {
 	return s.call("follow %s", u.Member)
 }
+func (s *fakeServer) SetStandbyNames(_ context.Context, n ha.SetStandbyNames) error {
+	return s.call("standby names %q users %v", n.Value, n.Users)
+}
 func (s *fakeServer) ReadLog(context.Context, ha.Upstream) ha.LeaderLog { return s.log }
 func (s *fakeServer) CreateSlot(_ context.Context, slot ha.CreateSlot) error {
 	return s.call("create slot %s", slot.Name)

@@ -28,16 +28,18 @@ type memory struct {
 	wasRunning bool
 	crashed    bool
 	seen       map[string]time.Time // slot name to when its member was last in the view
+	silent     map[string]time.Time // member to since when it has been left out of the electorate
 
 	leads    bool // at the last look
 	ledSince time.Time
 	silences int // calls of the store in a row that had no answer in time
 
-	peers     ha.Peers
-	peersAt   time.Time // when the round was begun
-	peersDone time.Time
-	log       ha.LeaderLog
-	logAt     time.Time
+	peers      ha.Peers
+	peersAt    time.Time // when the round was begun
+	peersDone  time.Time
+	unanswered map[string]time.Time // who gave no answer when asked last, and when
+	log        ha.LeaderLog
+	logAt      time.Time
 
 	told ha.Told
 
@@ -57,7 +59,7 @@ type memory struct {
 
 func (m *memory) begin(now time.Time, dynamic map[string]any) {
 	m.started, m.dynamic = now, dynamic
-	m.seen = map[string]time.Time{}
+	m.seen, m.silent = map[string]time.Time{}, map[string]time.Time{}
 	settings, _, err := cluster.ReadSettings(dynamic)
 	if err != nil {
 		settings = cluster.DefaultSettings()
@@ -138,6 +140,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 		m.rewindLost = false // another leader, another try (B-307)
 	}
 	m.remember(now, o)
+	m.listen(now, o)
 	o.Memory = ha.Memory{
 		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
@@ -154,6 +157,12 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	for name, at := range m.seen {
 		o.Memory.Seen[name] = now.Sub(at)
 	}
+	for name, at := range m.silent {
+		if o.Memory.Silent == nil {
+			o.Memory.Silent = map[string]time.Duration{}
+		}
+		o.Memory.Silent[name] = now.Sub(at)
+	}
 	m.slots.notice(o)
 	o.Peers = m.peers
 	o.Peers.Age, o.Peers.Done = since(now, m.peersAt), since(now, m.peersDone)
@@ -164,12 +173,27 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	}
 }
 
+// silentFor is for how long a member that gave no answer is not asked again. It may come
+// back while nobody leads, and its vote may be what is missing.
+const silentFor = 2 * time.Second
+
 // withSilent adds those who were silent when they were asked last, and were not asked
 // again for that.
-func (m *memory) withSilent(answers []ha.Peer) []ha.Peer {
+func (m *memory) withSilent(now time.Time, answers []ha.Peer) []ha.Peer {
+	answered := func(name string) bool {
+		return slices.ContainsFunc(answers, func(p ha.Peer) bool { return p.Name == name })
+	}
+	was := m.unanswered
+	m.unanswered = map[string]time.Time{}
+	for _, p := range answers {
+		if p.Silent {
+			m.unanswered[p.Name] = now
+		}
+	}
 	for _, old := range m.peers.Answers {
-		if old.Silent && !slices.ContainsFunc(answers, func(p ha.Peer) bool { return p.Name == old.Name }) {
+		if at := was[old.Name]; old.Silent && !answered(old.Name) && now.Sub(at) < silentFor {
 			answers = append(answers, old)
+			m.unanswered[old.Name] = at
 		}
 	}
 	slices.SortFunc(answers, func(a, b ha.Peer) int { return strings.Compare(a.Name, b.Name) })
@@ -191,6 +215,24 @@ func (m *memory) remember(now time.Time, o *ha.Observation) {
 	for _, member := range o.Store.View.Members {
 		if !member.Tags.Nostream() {
 			m.seen[cluster.SlotName(member.Name)] = now
+		}
+	}
+}
+
+// listen keeps since when each member that sends heartbeats has not been in the
+// electorate of this leader.
+func (m *memory) listen(now time.Time, o *ha.Observation) {
+	if !o.Right.Leading {
+		clear(m.silent)
+		return
+	}
+	for _, member := range o.Store.View.Members {
+		name := member.Name
+		heard := !member.Permit || name == o.Me.Name || member.Tags.Nofailover() || slices.Contains(o.Right.Electorate, name)
+		if _, known := m.silent[name]; heard {
+			delete(m.silent, name)
+		} else if !known {
+			m.silent[name] = now
 		}
 	}
 }

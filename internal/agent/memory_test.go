@@ -174,3 +174,46 @@ func TestWhatPrePromoteSaidIsRememberedForItsReign(t *testing.T) {
 		t.Errorf("one that was broken off since the lead was lost did not refuse: %+v", m)
 	}
 }
+
+// A member that was silent is not waited for again at once, but it is asked again: its
+// vote may be what is missing, and nobody leads until then.
+func TestASilentMemberIsAskedAgain(t *testing.T) {
+	l := newLife()
+	silent := ha.Peer{Name: "n3", Silent: true}
+	round := func(after time.Duration, answers ...ha.Peer) (names []string) {
+		l.now = l.now.Add(after)
+		l.memory.peers.Answers = l.withSilent(l.now, answers)
+		for _, p := range l.memory.peers.Answers {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	n2 := ha.Peer{Name: "n2"}
+	if got := round(0, n2, silent); len(got) != 2 {
+		t.Fatal(got)
+	}
+	if got := round(silentFor-time.Millisecond, n2); len(got) != 2 {
+		t.Errorf("forgotten a moment later: %v", got)
+	}
+	if got := round(time.Millisecond, n2); len(got) != 1 {
+		t.Errorf("its silence is carried on for ever: %v", got)
+	}
+}
+
+func TestWhoIsLeftOutOfTheElectorateIsSilent(t *testing.T) {
+	l := newLife()
+	l.o.Store.View.Members = []cluster.Member{{Name: "n1", Permit: true}, {Name: "n2", Permit: true}, {Name: "n3", Permit: true},
+		{Name: "n4"}, {Name: "n5", Permit: true, Tags: cluster.Tags{"nofailover": true}}}
+	l.o.Right = ha.Right{Leading: true, Electorate: []string{"n2"}}
+	l.sees(nil)
+	if got := l.sees(nil).Silent; len(got) != 1 || got["n3"] != time.Second {
+		t.Errorf("of the leader's: %v", got)
+	}
+	if got := l.sees(func(o *ha.Observation) { o.Right.Electorate = []string{"n2", "n3"} }).Silent; len(got) != 0 {
+		t.Errorf("after it was taken in: %v", got)
+	}
+	l.sees(func(o *ha.Observation) { o.Right.Electorate = nil })
+	if got := l.sees(func(o *ha.Observation) { o.Right.Leading = false }).Silent; len(got) != 0 {
+		t.Errorf("of one who does not lead: %v", got)
+	}
+}

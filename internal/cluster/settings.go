@@ -50,6 +50,9 @@ type Settings struct {
 	Failsafe             bool
 	Pause                bool
 	Synchronous          string // "", "on" or "quorum"
+	SynchronousStrict    bool   // rather no commits than commits without a standby
+	SynchronousNodes     int    // how many standbys a commit should wait for
+	MaximumLagOnSyncnode int64  // bytes behind the best one; 0 or less: no limit
 	UseSlots             bool
 	StandbyCluster       bool // this cluster follows another one
 
@@ -73,7 +76,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		TTL: 30 * time.Second, LoopWait: 10 * time.Second, RetryTimeout: 10 * time.Second, Permit: time.Second,
 		MaximumLagOnFailover: 1048576, PrimaryStartTimeout: 300 * time.Second,
-		MemberSlotsTTL: 1800 * time.Second, UseSlots: true,
+		MemberSlotsTTL: 1800 * time.Second, UseSlots: true, SynchronousNodes: 1, MaximumLagOnSyncnode: -1,
 	}
 }
 
@@ -131,6 +134,14 @@ func ReadSettings(doc map[string]any) (s Settings, notes []string, err error) {
 	} else if Truth(doc["synchronous_mode"]) {
 		s.Synchronous = "on"
 	}
+	s.SynchronousStrict = Truth(doc["synchronous_mode_strict"])
+	readInt(doc, &s.SynchronousNodes, "synchronous_node_count")
+	readInt64(doc, &s.MaximumLagOnSyncnode, "maximum_lag_on_syncnode")
+	least := 0
+	if s.SynchronousStrict {
+		least = 1
+	}
+	s.SynchronousNodes = max(s.SynchronousNodes, least)
 	return s, notes, nil
 }
 

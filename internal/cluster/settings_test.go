@@ -158,6 +158,48 @@ func TestTags(t *testing.T) {
 	}
 }
 
+func TestSynchronousTags(t *testing.T) {
+	for _, c := range []struct {
+		tags     string
+		nosync   bool
+		priority int
+	}{
+		{`{}`, false, 1}, {`{"nosync":true}`, true, 1}, {`{"sync_priority":0}`, true, 0}, {`{"sync_priority":-1}`, true, -1}, {`{"sync_priority":"3"}`, false, 3},
+		{`{"nosync":true,"sync_priority":2}`, true, 2}, {`{"nosync":false,"sync_priority":0}`, false, 0}, {`{"nosync":null,"sync_priority":0}`, true, 0},
+	} {
+		if tags := Tags(document(t, c.tags)); tags.Nosync() != c.nosync || tags.SyncPriority() != c.priority {
+			t.Errorf("%s: nosync %v, priority %d", c.tags, tags.Nosync(), tags.SyncPriority())
+		}
+	}
+}
+
+func TestSynchronousSettings(t *testing.T) {
+	for doc, want := range map[string]Settings{
+		`{}`: {SynchronousNodes: 1, MaximumLagOnSyncnode: -1},
+		`{"synchronous_mode":"on","synchronous_node_count":0}`:                                       {Synchronous: "on", MaximumLagOnSyncnode: -1},
+		`{"synchronous_mode":"QUORUM","synchronous_mode_strict":"yes","synchronous_node_count":"0"}`: {Synchronous: "quorum", SynchronousStrict: true, SynchronousNodes: 1, MaximumLagOnSyncnode: -1},
+		`{"synchronous_mode":true,"synchronous_node_count":"x","maximum_lag_on_syncnode":1000}`:      {Synchronous: "on", SynchronousNodes: 1, MaximumLagOnSyncnode: 1000},
+		`{"synchronous_mode":true,"standby_cluster":{"host":"h"}}`:                                   {SynchronousNodes: 1, MaximumLagOnSyncnode: -1},
+	} {
+		s, _, err := ReadSettings(document(t, doc))
+		if err != nil || s.Synchronous != want.Synchronous || s.SynchronousStrict != want.SynchronousStrict ||
+			s.SynchronousNodes != want.SynchronousNodes || s.MaximumLagOnSyncnode != want.MaximumLagOnSyncnode {
+			t.Errorf("%s: %+v, %v", doc, s, err)
+		}
+	}
+}
+
+func TestSyncKey(t *testing.T) {
+	for text, want := range map[string]Sync{
+		`{"leader":"n2","quorum":0,"sync_standby":null}`:    {Leader: "n2"},
+		`{"leader":"n1","quorum":2,"sync_standby":"a,b,c"}`: {Leader: "n1", Quorum: 2, Standbys: []string{"c", "a", "b"}},
+	} {
+		if got := string(want.Encode()); got != text {
+			t.Errorf("%+v is written as %s, want %s", want, got, text)
+		}
+	}
+}
+
 func TestPublishedTags(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"clonefrom":false,"noloadbalance":false,"nofailover":false,"nosync":false,"nostream":false}`: `{}`,

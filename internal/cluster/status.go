@@ -236,6 +236,20 @@ func (s Sync) Includes(name string) bool {
 	return slices.ContainsFunc(s.Standbys, func(n string) bool { return strings.EqualFold(n, name) })
 }
 
+// Encode is the value of the sync key (compat/dcs.md §12).
+func (s Sync) Encode() []byte {
+	out := struct {
+		Leader   string  `json:"leader"`
+		Quorum   int     `json:"quorum"`
+		Standbys *string `json:"sync_standby"`
+	}{Leader: s.Leader, Quorum: s.Quorum}
+	if len(s.Standbys) > 0 {
+		list := strings.Join(slices.Sorted(slices.Values(s.Standbys)), ",")
+		out.Standbys = &list
+	}
+	return EncodeJSON(out)
+}
+
 func parseSync(e Entry, faults *[]string) Sync {
 	s := Sync{Modified: e.Modified}
 	if len(e.Data) == 0 {

@@ -55,6 +55,19 @@ func (t Tags) ReplicateFrom() string {
 	return s
 }
 
+// Nosync reports that commits must never wait for the member. The tag wins over
+// sync_priority when both are given.
+func (t Tags) Nosync() bool {
+	if v, ok := t["nosync"]; ok && v != nil {
+		return rawTruth(v)
+	}
+	return t.priority("sync_priority") <= 0
+}
+
+// SyncPriority is the preference among those that commits may wait for: the higher
+// the sooner. 1 by default.
+func (t Tags) SyncPriority() int { return t.priority("sync_priority") }
+
 // Published returns the tags as they go into the member key: the built-in ones
 // that are off are left out, except beside the priority that they overrule.
 func (t Tags) Published() Tags {

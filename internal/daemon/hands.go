@@ -360,6 +360,12 @@ func (h *hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 	return out
 }
 
+// SetStandbyNames says for whom commits wait.
+func (h *hands) SetStandbyNames(ctx context.Context, names ha.SetStandbyNames) error {
+	h.log.Info("commits wait for other standbys", "synchronous_standby_names", names.Value, "from the configuration", names.Users)
+	return h.pg.SetStandbyNames(ctx, names.Value, names.Users)
+}
+
 // CreateSlot makes a slot; a logical one beside the passes.
 func (h *hands) CreateSlot(ctx context.Context, slot ha.CreateSlot) error {
 	if slot.Plugin != "" {

@@ -133,6 +133,10 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	h.replayPause(ctx, status, out, cache)
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
 	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
+	out.Synchronous = ha.Synchronous{Names: status.StandbyNames, Managed: status.StandbyNamesManaged, Since: status.StandbyNamesSince, Age: status.StandbyNamesAge}
+	for _, r := range status.Replication {
+		out.Senders = append(out.Senders, ha.Sender{Application: r.ApplicationName, State: r.State, SyncState: r.SyncState, SyncPriority: r.SyncPriority, Position: r.SyncedLSN})
+	}
 	for _, s := range status.Slots {
 		logical := s.Type == "logical"
 		out.Slots = append(out.Slots, ha.Slot{Name: s.Name, Logical: logical, Database: s.Database, Plugin: s.Plugin, Active: s.Active,

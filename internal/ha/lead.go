@@ -34,9 +34,18 @@ func lead(o Observation) Plan {
 			return plan
 		}
 	}
-	plan := wait(Leading, s.LoopWait)
+	return o.settled(wait(Leading, s.LoopWait))
+}
+
+// settled adds what a leader does besides when nothing moves its lead: what it has to
+// write down, its slots, and who its commits wait for.
+func (o Observation) settled(plan Plan) Plan {
 	plan.Do = o.leaderRecords()
-	return keepSlots(o, plan)
+	actions, steady := o.synchronize()
+	plan.LookAgain = min(plan.LookAgain, o.syncWait(steady))
+	plan = keepSlots(o, plan)
+	plan.Do = append(plan.Do, actions...)
+	return plan
 }
 
 // promotion has the server promoted, once the user's command has agreed to it (B-202).
@@ -45,7 +54,7 @@ func lead(o Observation) Plan {
 func (o Observation) promotion() Plan {
 	switch {
 	case !o.Me.AsksPrePromote || o.Memory.Prepared:
-		return do(Promotion, Promote{Above: o.newestTimeline()})
+		return do(Promotion, append(o.promotionSync(), Promote{Above: o.newestTimeline()})...)
 	case o.unprepared():
 		return do(PromotionRefused, Release{})
 	default:

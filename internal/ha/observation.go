@@ -211,6 +211,8 @@ type Server struct {
 	Clean      bool // down: it was shut down in order
 
 	Upstream           Upstream     // whom its configuration says to follow
+	Synchronous        Synchronous  // of a server that answers
+	Senders            []Sender     // the streams from a primary
 	Slots              []Slot       // sorted by name
 	CheckpointTimeline wal.Timeline // timeline of the last checkpoint in the control file
 	History            wal.History  // of this server's own timeline, as its pg_wal has it
@@ -388,6 +390,10 @@ type Memory struct {
 	RewindLost bool          // the last rewind failed while the leader was reachable
 	MemberAge  time.Duration // since the member key was put; very long if never
 	StatusAge  time.Duration // since the status key was put; very long if never
+
+	// Silent is for how long each member that sends heartbeats has been left out of the
+	// electorate, as one that is silent (leader only).
+	Silent map[string]time.Duration
 
 	// Seen is how long ago each slot's member was last in the view (leader only).
 	Seen map[string]time.Duration

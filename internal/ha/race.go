@@ -97,7 +97,7 @@ func raceRequested(o Observation) Plan {
 	if o.syncActive() && f.Switchover() && !o.Store.View.Sync.Includes(o.Me.Name) { // B-108
 		return wait(RaceExcluded, s.LoopWait)
 	}
-	if f.Candidate == o.Me.Name {
+	if f.Candidate == o.Me.Name && (!f.Switchover() || !o.byVotes()) {
 		return take(o, RaceWon) // B-115: it was asked for by name
 	}
 	if f.Candidate != "" || f.Leader == o.Me.Name {
@@ -109,18 +109,48 @@ func raceRequested(o Observation) Plan {
 	}
 	if f.Candidate != "" {
 		for _, p := range o.Peers.of(o.candidates(false)) {
-			if !p.Silent && !p.Nofailover && !p.WatchdogFailed {
+			if p.Name != o.Me.Name && !p.Silent && !p.Nofailover && !p.WatchdogFailed && (!f.Switchover() || o.electable(p)) {
 				return wait(RaceLeftToCandidate, s.LoopWait) // B-118
 			}
 		}
 	}
 	if f.Leader == o.Me.Name { // B-145: I stepped down for another
-		if o.failoverPossible(o.candidates(true), 0) {
+		if o.failoverPossible(o.candidates(true), 0) && o.Store.Leaderless < steppedBack {
 			return wait(RaceLeftToCandidate, 10*soon)
 		}
 		return take(o, RaceWon)
 	}
 	return raceOpen(o, o.opponents(), false)
+}
+
+// steppedBack is how long a leader that has made way on request leaves the lead to the
+// others: longer than any of them holds back for another.
+const steppedBack = 4 * holdBack
+
+// byVotes reports that a race is decided by the votes of the members of the sync key. A
+// quorum in the key counts in either mode: until the leader has made the change, one
+// standby alone need not have everything (S2).
+func (o Observation) byVotes() bool {
+	return o.syncActive() && (o.Store.Settings.Synchronous == "quorum" || o.Store.View.Sync.Quorum > 0)
+}
+
+// electable reports that another member can have the votes that it needs, as far as the
+// answers tell: nobody else needs to wait for one that cannot. Where there are no votes
+// everybody is.
+func (o Observation) electable(p Peer) bool {
+	if !o.byVotes() {
+		return true
+	}
+	votes := -1
+	if sync := o.Store.View.Sync; sync.Includes(p.Name) {
+		votes = 0
+	}
+	for _, voter := range append(slices.Clone(o.Peers.Answers), Peer{Name: o.Me.Name, End: o.Server.End}) {
+		if voter.Name != p.Name && !voter.Silent && o.Store.View.Sync.Includes(voter.Name) && voter.End.LSN <= p.End.LSN {
+			votes++
+		}
+	}
+	return votes >= o.Store.View.Sync.Quorum
 }
 
 // others are all other members that can be asked.
@@ -216,8 +246,7 @@ func (o Observation) heldBack(opponents []cluster.Member, why Reason) bool {
 // left from an earlier round about others. Who was asked to step down does not
 // stand in the way of those who come after it, unless it is still primary (B-146).
 func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
-	sync, stepped := o.Store.View.Sync, o.Store.View.Failover.Leader
-	quorum := o.syncActive() && o.Store.Settings.Synchronous == "quorum"
+	sync, stepped, quorum := o.Store.View.Sync, o.Store.View.Failover.Leader, o.byVotes()
 	votes, ahead := -1, 0
 	if quorum && sync.Includes(o.Me.Name) {
 		votes = 0
@@ -226,6 +255,12 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 		former := o.syncActive() && strings.EqualFold(p.Name, sync.Leader)
 		voter := quorum && sync.Includes(p.Name)
 		switch {
+		case !p.Silent && voter && (p.Nofailover || p.WatchdogFailed || p.Name == stepped) && !p.Primary:
+			// It does not race, and so cannot block. But it knows what was acknowledged. In
+			// Patroni it has no vote, and a cluster with such members may elect nobody (B-946).
+			if p.End.LSN > 0 && !o.Behind(p) {
+				votes++
+			}
 		case p.Silent, p.Nofailover, p.WatchdogFailed: // B-127: cannot block, cannot vote
 		case p.Primary && p.Name == o.Store.View.Leader.Name: // its permit ends before the quiet period
 		case p.Primary:

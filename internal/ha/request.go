@@ -20,9 +20,7 @@ func request(o Observation) (Plan, bool) {
 	case scheduled && s.Pause:
 		return Plan{}, false // B-511
 	case scheduled && at.Sub(o.Wall) > 0:
-		plan := wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))
-		plan.Do = o.leaderRecords()
-		return keepSlots(o, plan), true
+		return o.settled(wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))), true
 	case scheduled && o.Wall.Sub(at) > s.LoopWait*3/2:
 		return clear, true
 	case f.Leader != "" && f.Leader != o.Me.Name, f.Candidate == o.Me.Name, s.Pause && f.Candidate == "":
@@ -71,6 +69,7 @@ func (o Observation) failoverPossible(members []cluster.Member, shutdown wal.LSN
 		for _, p := range o.Peers.Answers {
 			switch {
 			case p.Name != m.Name, p.Silent, p.Nofailover, p.WatchdogFailed:
+			case shutdown == 0 && o.Store.View.Failover.Switchover() && o.Leadership() == Nobody && !o.electable(p):
 			case s.CheckTimeline && p.End.Timeline < v.Timeline():
 			case shutdown > 0 && p.End.LSN <= shutdown: // it lacks the checkpoint's record
 			case shutdown == 0 && behind(p.End.LSN, v.Status.Optime) > s.MaximumLagOnFailover:

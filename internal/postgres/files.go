@@ -95,6 +95,7 @@ func (s *Server) effective(ctx context.Context, cfg Config, standby bool) (conf.
 		floor = control.Settings
 	}
 	e := conf.Resolve(cfg.Parameters, fixedSettings(cfg), floor)
+	s.overruleNames(cfg, e.File)
 	if !standby {
 		return e, nil, nil
 	}

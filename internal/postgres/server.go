@@ -16,7 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,9 +54,11 @@ type Server struct {
 
 	mu         sync.Mutex // guards what follows
 	config     Config
-	upstream   *Upstream // followed last; nil while not known
-	proc       *process  // nil while none is known
-	receiver   *process  // the walreceiver that was seen last; nil: none
+	upstream   *Upstream        // followed last; nil while not known
+	proc       *process         // nil while none is known
+	streams    map[int]*process // the processes that stream, by their pids
+	names      standbyNames
+	namesOf    namesInForce
 	major      int       // of the binaries; 0 while not asked
 	source     *Upstream // whom a copy or rewind reads from; its password is in the file too
 	logOffset  int64     // where this start's part of LogFile begins
@@ -79,6 +83,7 @@ func New(cfg Config, log *slog.Logger, clock func() time.Time) *Server {
 		clock:   clock,
 		changed: make(chan struct{}, 1),
 		session: session{free: make(chan struct{}, 1)},
+		streams: map[int]*process{},
 	}
 	s.session.free <- struct{}{}
 	return s
@@ -99,7 +104,7 @@ func (s *Server) announce() {
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
-	watched := []*process{s.proc, s.receiver}
+	watched := append(slices.Collect(maps.Values(s.streams)), s.proc)
 	s.mu.Unlock()
 	for _, p := range watched {
 		if p != nil {

@@ -41,6 +41,7 @@ func (s *Server) StartStandby(ctx context.Context, upstream Upstream) error {
 		return fmt.Errorf("start as standby: %w", err)
 	}
 	s.setUpstream(&upstream)
+	s.waitForNobody()
 	return s.start(ctx, true)
 }
 

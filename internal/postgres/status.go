@@ -35,6 +35,11 @@ type Status struct {
 	ReplayedAt   time.Time // commit time of the last transaction replayed
 	Receiver     *Receiver // nil: no walreceiver
 
+	StandbyNames        string        // synchronous_standby_names, in force
+	StandbyNamesManaged bool          // ours, not the user's
+	StandbyNamesSince   wal.LSN       // primary: what was acknowledged by an earlier value lies before it; 0: not known yet
+	StandbyNamesAge     time.Duration // since it was first seen in force
+
 	Replication    []Replication
 	Slots          []Slot
 	PendingRestart map[string]Pending // by setting; at most pendingAge old
@@ -60,6 +65,7 @@ type Replication struct {
 	State           string  `json:"state"`
 	SyncState       string  `json:"sync_state"`
 	SyncPriority    int     `json:"sync_priority"`
+	SyncedLSN       wal.LSN `json:"-"` // by the measure of synchronous_commit; 0: not known
 	SentLSN         wal.LSN `json:"-"`
 	WriteLSN        wal.LSN `json:"-"`
 	FlushLSN        wal.LSN `json:"-"`
@@ -94,7 +100,7 @@ SELECT current_setting('server_version_num')::int, r.standby,
   CASE WHEN r.standby THEN pg_is_wal_replay_paused() ELSE false END,
   pg_last_xact_replay_timestamp(), pg_postmaster_start_time(),
   w.status, coalesce(w.pid, 0), coalesce(w.received_tli, 0), coalesce(w.sender_host, ''), coalesce(w.sender_port, 0), coalesce(w.slot_name, ''),
-  coalesce(w.latest_end_lsn, '0/0')::text,
+  coalesce(w.latest_end_lsn, '0/0')::text, current_setting('synchronous_standby_names'), current_setting('synchronous_commit'),
   (SELECT json_agg(x) FROM (SELECT pid, coalesce(usename, '') AS usename, application_name,
      coalesce(host(client_addr), '') AS client_addr, state, sync_state, sync_priority,
      sent_lsn, write_lsn, flush_lsn, replay_lsn FROM pg_stat_replication WHERE state IS NOT NULL ORDER BY pid) x)::text,
@@ -116,7 +122,12 @@ func (s *Server) Status(ctx context.Context) Status {
 	status.Running, status.PID, status.StartedAt = true, p.pid, p.startedAt
 	ctx, cancel := context.WithTimeout(ctx, localLimit) // for all of its questions together
 	defer cancel()
-	err := s.query(ctx, func(ctx context.Context, q querier) error { return readStatus(ctx, q, &status) })
+	err := s.query(ctx, func(ctx context.Context, q querier) error {
+		if err := readStatus(ctx, q, &status); err != nil {
+			return err
+		}
+		return s.settleNames(ctx, q, p, &status)
+	})
 	if err != nil {
 		var refusal *pgconn.PgError
 		status = Status{Running: p.alive(), PID: p.pid, StartedAt: p.startedAt, Err: fmt.Errorf("ask the server: %w", err)}
@@ -125,11 +136,8 @@ func (s *Server) Status(ctx context.Context) Status {
 	}
 	status.Answering = true
 	s.becameReady()
-	if status.Receiver != nil {
-		s.watchReceiver(status.Receiver.PID)
-	} else {
-		s.watchReceiver(0)
-	}
+	_, status.StandbyNamesManaged = s.standbyNames(s.cfg())
+	s.watchStreams(streamsOf(status))
 	if status.InRecovery && status.Timeline == 0 {
 		status.Timeline = s.replayTimeline(ctx, p, status)
 	}
@@ -139,12 +147,13 @@ func (s *Server) Status(ctx context.Context) Status {
 
 func readStatus(ctx context.Context, q querier, status *Status) error {
 	var timeline, receiverTimeline int64
-	var flushed, received, replayed, host, slot, latestEnd string
+	var flushed, received, replayed, host, slot, latestEnd, measure string
 	var receiverPID, port int
 	var replayedAt, started *time.Time
 	var receiver, replication, slots *string
 	err := q.QueryRow(ctx, statusQuery).Scan(&status.Version, &status.InRecovery, &timeline, &flushed, &received, &replayed,
-		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverPID, &receiverTimeline, &host, &port, &slot, &latestEnd, &replication, &slots)
+		&status.ReplayPaused, &replayedAt, &started, &receiver, &receiverPID, &receiverTimeline, &host, &port, &slot, &latestEnd,
+		&status.StandbyNames, &measure, &replication, &slots)
 	if err != nil {
 		return err
 	}
@@ -164,7 +173,7 @@ func readStatus(ctx context.Context, q querier, status *Status) error {
 		status.Receiver = &Receiver{receiverPID, *receiver, wal.Timeline(receiverTimeline), host, port, slot, parse.lsn(latestEnd)}
 		status.Timeline = wal.Timeline(receiverTimeline)
 	}
-	status.Replication = parse.replication(replication)
+	status.Replication = parse.replication(replication, measure)
 	status.Slots = parse.slots(slots)
 	return parse.err
 }
@@ -192,7 +201,7 @@ func (p *lsnParser) decode(text *string, into any) {
 	}
 }
 
-func (p *lsnParser) replication(text *string) []Replication {
+func (p *lsnParser) replication(text *string, measure string) []Replication {
 	var rows []struct {
 		Replication
 		Sent   string `json:"sent_lsn"`
@@ -205,6 +214,14 @@ func (p *lsnParser) replication(text *string) []Replication {
 	for _, row := range rows {
 		row.SentLSN, row.WriteLSN = p.lsn(row.Sent), p.lsn(row.Write)
 		row.FlushLSN, row.ReplayLSN = p.lsn(row.Flush), p.lsn(row.Replay)
+		switch measure {
+		case "remote_apply":
+			row.SyncedLSN = row.ReplayLSN
+		case "remote_write":
+			row.SyncedLSN = row.WriteLSN
+		default:
+			row.SyncedLSN = row.FlushLSN
+		}
 		list = append(list, row.Replication)
 	}
 	return list

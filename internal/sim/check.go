@@ -21,6 +21,7 @@ type checks struct {
 	worst          time.Duration
 	systemID       string
 	acked          map[int]wal.LSN // by branch: up to where commits were acknowledged
+	waited         map[int]wal.LSN // likewise, in synchronous mode
 	lastAck        instant
 	lost           wal.LSN // bytes that were acknowledged and not shipped (asynchronous)
 	newest         *server // whom the last promotion made primary
@@ -32,7 +33,7 @@ type checks struct {
 
 func (c *checks) begin(w *World) {
 	c.w = w
-	c.acked = map[int]wal.LSN{}
+	c.acked, c.waited = map[int]wal.LSN{}, map[int]wal.LSN{}
 }
 
 // touched notes that something has changed that matters: the world is not quiet.
@@ -106,6 +107,9 @@ func (w *World) passedOver(s *server, open instant, free time.Duration) string {
 			continue // its agent has been restarted without the tag, and has not said so yet
 		}
 		mayWin := len(electorate) == 0 || slices.Contains(electorate, h.name)
+		if w.synchronous {
+			mayWin = mayWin && (view.Sync.Leader == "" || view.Sync.Includes(h.name))
+		}
 		newer := o.disk.history.Timeline > s.disk.history.Timeline
 		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && free < holdBack && mayWin
 		if newer || ahead {
@@ -130,6 +134,10 @@ func (w *World) acknowledged(s *server, c commit) {
 	w.commits++
 	w.lastAck = w.now
 	w.acked[c.branch] = max(w.acked[c.branch], c.upTo)
+	// Before the leader has put its name into the sync key, the mode is not in force (B-401).
+	if w.synchronous && w.etcd.snapshot().View().Sync.Leader == s.h.name {
+		w.waited[c.branch] = max(w.waited[c.branch], c.upTo)
+	}
 }
 
 // checkPromotion is S2 and S6, at the moment of a promotion.
@@ -151,7 +159,7 @@ func (w *World) checkPromotion(s *server) {
 		if !acked || d.has(branch, upTo) {
 			continue
 		}
-		if w.synchronous {
+		if waited, any := w.waited[branch]; any && !d.has(branch, waited) {
 			w.violation("S2: %s is promoted without a commit that was acknowledged (branch %d up to %s)", s.h.name, branch, upTo)
 		}
 		w.lost += missing(d, branch, upTo)

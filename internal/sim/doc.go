@@ -30,8 +30,8 @@
 // moment after it wakes, on a machine that was suspended while its guard was stopped
 // (dense seed 100031: two primaries for the milliseconds in which the agent noticed);
 // members of Patroni's
-// in the scope; cascading standbys; synchronous replication is only prepared
-// (Settings.Sync), since the decisions do not keep the sync key yet.
+// in the scope; cascading standbys. A third of the seeds is in synchronous or quorum
+// mode (Settings.Sync), where no commit may be lost (S2).
 //
 // Density. In Simulate an episode of one to four faults comes, on average, four
 // minutes after the cluster has settled from the last one: some 25 faults an hour, as

@@ -30,6 +30,9 @@ func Draw(seed uint64) Settings {
 		s.MaxLag = 20000
 	}
 	s.Slots = lot.IntN(3) == 0
+	if lot.IntN(3) == 0 {
+		s.Sync, s.Strict, s.Waits = []string{"on", "quorum"}[lot.IntN(2)], lot.IntN(4) == 0, 1+lot.IntN(2)
+	}
 	return s
 }
 

@@ -68,6 +68,7 @@ func (r *receiver) connect() {
 	s.w.tell("%s: streams from %s at %v", s.h.name, up.h.name, s.disk.point())
 	s.disk.history = historyUpTo(up.disk.history, max(s.disk.history.Timeline, timelineAt(&up.disk, s.disk.end())))
 	s.changed()
+	up.told[s.h] = s.disk.end()
 	r.feedFrom(up)
 	r.watchSilence()
 }
@@ -132,7 +133,7 @@ func (r *receiver) take(up *server, upTo wal.LSN) {
 		}
 		if s.w.synchronous {
 			branch, life := s.disk.branch(), up.life
-			s.w.net.send(s.h.machine, up.h.machine, func() { up.do(life, func() { up.flushed(branch, upTo) }) })
+			s.w.net.send(s.h.machine, up.h.machine, func() { up.do(life, func() { up.flushed(s.h, branch, upTo) }) })
 		}
 	}
 	r.feedFrom(up)

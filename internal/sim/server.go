@@ -41,6 +41,9 @@ type server struct {
 	replayed wal.LSN
 	receiver receiver
 	pending  []commit // that wait for a standby
+	names    names
+	nameTurn int
+	told     map[*host]wal.LSN // how far each standby has said that it is
 }
 
 // commit is one that has been flushed here.
@@ -63,6 +66,10 @@ func (s *server) launch(primary bool, takes time.Duration) {
 	s.h.stopIfSuspended(&s.process)
 	s.disk.clean, s.disk.shutdown = false, false
 	s.replayed = s.disk.end()
+	s.names.since, s.names.seen, s.told = 0, s.w.now, map[*host]wal.LSN{}
+	if !primary {
+		s.waitForNobody()
+	}
 	life := s.life
 	s.w.after(takes, func() {
 		s.do(life, func() {
@@ -136,6 +143,7 @@ func (s *server) promote(above wal.Timeline) {
 			s.disk.standby = false
 			s.replayed = s.disk.end()
 			s.primary = true
+			s.names.since, s.names.seen = 0, s.w.now
 			s.w.promotions++
 			s.w.newest = s
 			s.w.tell("%s: promoted, timeline %d at %s", s.h.name, s.disk.history.Timeline, s.disk.end())
@@ -198,16 +206,14 @@ func (s *server) write() {
 		return
 	}
 	s.pending = append(s.pending, c)
+	s.release()
 }
 
 // flushed is a standby's word that it has the log up to a position.
-func (s *server) flushed(branch int, upTo wal.LSN) {
-	if !s.acknowledges() {
-		return
-	}
-	for len(s.pending) > 0 && s.pending[0].upTo <= upTo && s.pending[0].branch == branch {
-		s.w.acknowledged(s, s.pending[0])
-		s.pending = s.pending[1:]
+func (s *server) flushed(from *host, branch int, upTo wal.LSN) {
+	if branch == s.disk.branch() {
+		s.told[from] = upTo
+		s.release()
 	}
 }
 
@@ -261,11 +267,14 @@ func (s *server) observeRunning(out *ha.Server) {
 	out.End, out.History = s.disk.point(), s.disk.history
 	if s.primary {
 		out.Role = ha.Primary
+		s.settleNames()
+		out.Synchronous, out.Senders = s.synchronous(), s.senders()
 		if s.disk.history.Timeline > 1 {
 			out.HistoryTime = "2030-01-01T00:00:00.000000+00:00"
 		}
 		return
 	}
+	out.Synchronous = s.synchronous()
 	out.Role, out.Received, out.Replayed = ha.Standby, s.disk.end(), s.replayed
 	out.Streaming = s.receiver.connected // the next pass tells of its end as evidence
 }

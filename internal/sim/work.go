@@ -354,6 +354,12 @@ func (x hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 	return w.mutateLog(x.server(), ha.LeaderLog{Leader: from.Member, Primary: source.primary, SystemID: d.systemID, History: d.history})
 }
 
+// SetStandbyNames says for whom commits wait.
+func (x hands) SetStandbyNames(_ context.Context, n ha.SetStandbyNames) error {
+	x.server().setNames(n)
+	return nil
+}
+
 var errSlot = errors.New("the server does not answer")
 
 // CreateSlot, DropSlot and AdvanceSlot keep the slots.

@@ -33,11 +33,13 @@ type Settings struct {
 	Calm     bool   // no lots: messages take the usual, clocks agree
 	Instant  bool   // messages, looks and writes take no time at all
 	Rewind   bool
-	Sync     bool
-	Slots    bool // the configuration has permanent slots
-	Dense    bool // faults follow on each other, without rest
-	Timed    bool // they wait for their moment
-	Apart    bool // no two promotions give the same number to their timelines
+	Sync     string // synchronous_mode: on, quorum or nothing
+	Strict   bool   // synchronous_mode_strict
+	Waits    int    // synchronous_node_count
+	Slots    bool   // the configuration has permanent slots
+	Dense    bool   // faults follow on each other, without rest
+	Timed    bool   // they wait for their moment
+	Apart    bool   // no two promotions give the same number to their timelines
 	Mutant   Mutant
 }
 
@@ -83,7 +85,7 @@ type World struct {
 // NewWorld makes machines on which nothing has been started.
 func NewWorld(seed uint64, set Settings) *World {
 	w := &World{set: set, seed: seed, permit: set.Permit, conns: map[[2]string]int{}, rowBytes: wal.LSN(set.RowBytes),
-		rewind: set.Rewind, synchronous: set.Sync, supervised: true, longest: set.Permit, leaps: true}
+		rewind: set.Rewind, synchronous: set.Sync != "", supervised: true, longest: set.Permit, leaps: true}
 	w.reseed(seed, 0)
 	w.checks.begin(w)
 	machines := set.Hosts
@@ -112,6 +114,10 @@ func NewWorld(seed uint64, set Settings) *World {
 	}
 	if set.Slots {
 		w.dynamic["slots"] = permanentSlots
+	}
+	if set.Sync != "" {
+		w.dynamic["synchronous_mode"], w.dynamic["synchronous_mode_strict"] = set.Sync, set.Strict
+		w.dynamic["synchronous_node_count"] = set.Waits
 	}
 	w.etcd = newEtcd(w)
 	first := 0

@@ -1,0 +1,110 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"matriarch/internal/cluster"
+	"matriarch/internal/ha"
+	"matriarch/internal/wal"
+)
+
+// names is synchronous_standby_names of a server, in its files and in force.
+type names struct {
+	value   string
+	managed bool
+	since   wal.LSN
+	seen    instant
+}
+
+// reloadTime is until all processes of a server have read new settings.
+const reloadTime = 100 * time.Millisecond
+
+// setNames writes the value into the files. A server that runs goes by it a moment later.
+func (s *server) setNames(n ha.SetStandbyNames) {
+	s.names.managed = !n.Users
+	s.w.tell("%s: synchronous_standby_names %q", s.h.name, n.Value)
+	s.nameTurn++
+	if !s.alive {
+		s.names.value = n.Value
+		return
+	}
+	turn, life := s.nameTurn, s.life
+	s.w.after(s.w.about(20*time.Millisecond), func() {
+		if turn != s.nameTurn {
+			return
+		}
+		s.do(life, func() {
+			s.names.value, s.names.since, s.names.seen = n.Value, 0, s.w.now
+			s.release()
+		})
+	})
+}
+
+// settleNames finds from where on commits wait by the value in force, once all
+// processes must have read it.
+func (s *server) settleNames() {
+	if s.names.value == "" || s.names.since != 0 || s.w.now.sub(s.names.seen) < reloadTime {
+		return
+	}
+	s.names.since = s.disk.end()
+	s.disk.append(recordBytes) // so that the standbys have something to tell
+	s.feed()
+}
+
+// waitForNobody is for a start as a standby.
+func (s *server) waitForNobody() {
+	s.nameTurn++
+	s.names = names{managed: s.names.managed}
+}
+
+// synchronous is what a look at the server finds of it.
+func (s *server) synchronous() ha.Synchronous {
+	return ha.Synchronous{Names: s.names.value, Managed: s.names.managed, Since: s.names.since, Age: s.w.now.sub(s.names.seen)}
+}
+
+// senders are the streams from here.
+func (s *server) senders() (out []ha.Sender) {
+	if !s.w.synchronous {
+		return nil
+	}
+	value, _ := cluster.ParseStandbyNames(s.names.value)
+	for _, h := range s.w.hosts {
+		if !h.server.receiver.streamsFrom(s) {
+			continue
+		}
+		sender := ha.Sender{Application: h.name, State: "streaming", SyncState: "async", Position: s.told[h]}
+		if slices.Contains(value.Names, h.name) || slices.Contains(value.Names, cluster.AnyStandby) {
+			sender.SyncState = "sync"
+			if value.Any {
+				sender.SyncState = "quorum"
+			}
+		}
+		out = append(out, sender)
+	}
+	return out
+}
+
+// waited reports that a commit has had the standbys that the value in force asks for.
+func (s *server) waited(c commit) bool {
+	value, _ := cluster.ParseStandbyNames(s.names.value)
+	if len(value.Names) == 0 {
+		return true
+	}
+	have := 0
+	for _, h := range s.w.hosts {
+		named := slices.Contains(value.Names, h.name) || slices.Contains(value.Names, cluster.AnyStandby)
+		if named && h.server.receiver.streamsFrom(s) && s.told[h] >= c.upTo {
+			have++
+		}
+	}
+	return have >= value.Count
+}
+
+// release acknowledges what has had its standbys.
+func (s *server) release() {
+	for s.acknowledges() && len(s.pending) > 0 && s.waited(s.pending[0]) {
+		s.w.acknowledged(s, s.pending[0])
+		s.pending = s.pending[1:]
+	}
+}
