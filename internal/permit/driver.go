@@ -45,6 +45,9 @@ type Driver struct {
 	leader  watched
 	told    boottime.Instant // the guard's deadline
 	outward outward
+
+	acted  bool             // the present step has used its hands
+	rested boottime.Instant // a step at this instant has not, and nothing was said since; 0: not so
 }
 
 // NewDriver starts a node's part with its agent. Nothing is done before Tick.
@@ -55,14 +58,24 @@ func NewDriver(o Options, now boottime.Instant) *Driver {
 	return d
 }
 
-// Tick does what is due, and returns when it is to be called again.
+// Tick does what is due, and returns when it is to be called again. It mostly comes
+// right after another call, whose step has left nothing to do at the same instant.
 func (d *Driver) Tick(now boottime.Instant) boottime.Instant {
-	d.step(now)
+	if d.rested == 0 || d.rested != now {
+		d.step(now)
+	}
 	return d.next(now)
+}
+
+// hands are used by steps, and one that has used them may have something to follow.
+func (d *Driver) hands() Hands {
+	d.acted = true
+	return d.o.Hands
 }
 
 // step is the end of every call: whatever came in may have something to follow.
 func (d *Driver) step(now boottime.Instant) {
+	d.acted, d.rested = false, 0
 	d.adoptPatronis(now)
 	d.leader.follow(d, now)
 	_, leads := d.node.Leading()
@@ -83,6 +96,9 @@ func (d *Driver) step(now boottime.Instant) {
 	}
 	d.write(now)
 	d.report(now)
+	if !d.acted {
+		d.rested = now // whatever is said to the driver without a step takes it back
+	}
 }
 
 // alive reports whether the decision loop still finishes its passes. A hung agent
@@ -116,7 +132,7 @@ func (d *Driver) beat(now boottime.Instant) {
 	hb, to := d.node.Beat(d.here, now)
 	for _, m := range to {
 		if m != d.o.Me {
-			d.o.Hands.Send(m, hb)
+			d.hands().Send(m, hb)
 		}
 	}
 	// One that was late is not made up for.
@@ -129,7 +145,7 @@ func (d *Driver) beat(now boottime.Instant) {
 func (d *Driver) read(now boottime.Instant) {
 	if d.node.NeedRead() && !d.reading && now >= d.readAt {
 		d.reading = true
-		d.o.Hands.Read()
+		d.hands().Read()
 	}
 }
 
@@ -137,7 +153,7 @@ func (d *Driver) read(now boottime.Instant) {
 func (d *Driver) guard(now boottime.Instant) {
 	if p := d.permit(); p != d.told {
 		d.told = p
-		d.o.Hands.Deadline(p)
+		d.hands().Deadline(p)
 	}
 }
 
@@ -153,7 +169,7 @@ func (d *Driver) write(now boottime.Instant) {
 	case d.alive(now):
 		d.takeOver(now)
 		if w, ok := d.node.follower.Retire(now); ok {
-			d.o.Hands.Commit(w)
+			d.hands().Commit(w)
 		}
 	}
 }
@@ -174,7 +190,7 @@ func (d *Driver) send(w Write, now boottime.Instant) {
 	if !d.led {
 		w.Txn.Then = append(slices.Clone(w.Txn.Then), d.also...)
 	}
-	d.o.Hands.Commit(w)
+	d.hands().Commit(w)
 }
 
 // takeOver sends a takeover, if the agent wants one and the rules allow it.
@@ -190,7 +206,7 @@ func (d *Driver) takeOver(now boottime.Instant) {
 	}
 	if w, ok := d.node.TakeOver(now); ok {
 		d.tried = now
-		d.o.Hands.Commit(w)
+		d.hands().Commit(w)
 	}
 }
 

@@ -132,7 +132,7 @@ type View struct {
 
 // illegible reports that the electorate key holds nothing that a member wrote. It is no
 // takeover, and nobody is overthrown for it, but nobody takes over under it either.
-func (v View) illegible() bool { return v.Revision > 0 && v.Electorate.Leader == "" }
+func (v *View) illegible() bool { return v.Revision > 0 && v.Electorate.Leader == "" }
 
 // Look finds the two keys in a snapshot.
 func Look(s dcs.Snapshot) View { return lookAfter(View{}, s) }
@@ -162,7 +162,7 @@ func lookAfter(before View, s dcs.Snapshot) View {
 }
 
 // same reports whether two views show the same of the two keys.
-func (v View) same(o View) bool {
+func (v *View) same(o *View) bool {
 	return v.Leader == o.Leader && v.Term == o.Term && v.Stray == o.Stray && v.Revision == o.Revision
 }
 
@@ -170,10 +170,10 @@ func (v View) same(o View) bool {
 // electorate: all of ours put both keys in one transaction, so a leader key that
 // is newer than the electorate is Patroni's, even under a name of ours. Nobody
 // takes over from Patroni but when its key is gone.
-func (v View) governed() bool { return v.Leader == v.Electorate.Leader && v.Term <= v.Revision }
+func (v *View) governed() bool { return v.Leader == v.Electorate.Leader && v.Term <= v.Revision }
 
 // leaderIs is the condition that the leader key is still as it was seen.
-func (v View) leaderIs() dcs.Condition {
+func (v *View) leaderIs() dcs.Condition {
 	return noLeader(v.Stray, v.Term)
 }
 

@@ -16,7 +16,7 @@ func (d *Driver) See(s Sight, now boottime.Instant) {
 	if d.sighted && s.View.At < d.sight.View.At {
 		return // the mirror never goes back: it was looked at before
 	}
-	fresh := !d.sighted || s.View.At > d.sight.View.At || !s.View.same(d.sight.View)
+	fresh := !d.sighted || s.View.At > d.sight.View.At || !s.View.same(&d.sight.View)
 	d.mix.see(d.o.Me, s)
 	d.sight, d.sighted = s, true
 	if fresh { // the same again is no answer to a No; see Runner.look
@@ -86,24 +86,31 @@ func (d *Driver) ReadFailed(now boottime.Instant) {
 }
 
 // Position is what heartbeats and acknowledgements say of this server from now on.
-func (d *Driver) Position(p Position) { d.here = p }
+func (d *Driver) Position(p Position) { d.here, d.rested = p, 0 }
 
 // Promotion says which timeline a takeover would begin, see Node.
-func (d *Driver) Promotion(timeline uint32) { d.node.Promotion(timeline) }
+func (d *Driver) Promotion(timeline uint32) {
+	d.rested = 0
+	d.node.Promotion(timeline)
+}
 
 // Want says who should be in the electorate while this node leads, see Node; nil: that
 // is not known, and what was said before holds.
 func (d *Driver) Want(members []string, sole bool) {
 	if members != nil {
+		d.rested = 0
 		d.node.Want(members, sole)
 	}
 }
 
 // SetLength changes the permit's length on a running cluster.
-func (d *Driver) SetLength(length time.Duration) { d.node.SetLength(length) }
+func (d *Driver) SetLength(length time.Duration) {
+	d.rested = 0
+	d.node.SetLength(length)
+}
 
 // SetTTL changes the lease's.
-func (d *Driver) SetTTL(ttl time.Duration) { d.o.TTL = ttl }
+func (d *Driver) SetTTL(ttl time.Duration) { d.o.TTL, d.rested = ttl, 0 }
 
 // Stand takes over, as soon as the rules allow, and repeats it until an answer comes.
 // The agent calls it in each pass in which it means to: a pass without ends it.
@@ -163,7 +170,7 @@ func (d *Driver) adoptPatronis(now boottime.Instant) {
 	}
 	if left := v.Term > v.Revision || v.Electorate.Released && v.governed(); left {
 		d.told = 0
-		d.o.Hands.Deadline(0)
+		d.hands().Deadline(0)
 	}
 	switch {
 	case v.Term > v.Revision: // what this node has put of late is not known

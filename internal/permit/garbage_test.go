@@ -81,7 +81,7 @@ func TestGarbageInRunsByLotKeepsS1(t *testing.T) {
 		}
 		w.heal()
 		w.run(w.now + int64(quiet(w.longer)))
-		if w.writer() == nil && w.store.view().illegible() { // the leader was lost with it
+		if seen := w.store.view(); w.writer() == nil && seen.illegible() { // the leader was lost with it
 			mended++
 			w.store.scribble(Key, `{"leader":"n1","released":true}`)
 			w.store.remove(dcs.KeyLeader)

@@ -56,7 +56,7 @@ func (d *Driver) keptRevision() int64 {
 func (d *Driver) store(now boottime.Instant) bool {
 	k, leading := d.node.Keep()
 	k.Mixed = leading && d.mixed()
-	if err := d.o.Hands.Keep(k, leading); err != nil {
+	if err := d.hands().Keep(k, leading); err != nil {
 		d.record.kept, d.record.again = doubtful, now.Add(d.pause())
 		return false
 	}
@@ -70,6 +70,7 @@ func (d *Driver) store(now boottime.Instant) bool {
 // KeepAgain has the record stored anew in the next step: the Hands add something else
 // to it now.
 func (d *Driver) KeepAgain() {
+	d.rested = 0
 	if d.record.kept == something {
 		d.record.kept = doubtful
 	}
@@ -81,6 +82,7 @@ func (d *Driver) saveTerm(now boottime.Instant) bool {
 	if d.o.SaveTerm == nil || term <= d.record.saved {
 		return true
 	}
+	d.acted = true
 	if d.o.SaveTerm(term) != nil {
 		d.record.again = now.Add(d.pause())
 		return false

@@ -15,7 +15,7 @@ type foreign struct {
 // patronis reports whether the present leader is Patroni's: it was put without the
 // electorate, which is of a leader before it, or has been retired since. (Of ours,
 // the one who gives up deletes its leader key in the same transaction.)
-func (v View) patronis() bool { return v.Leader != "" && (!v.governed() || v.Electorate.Released) }
+func (v *View) patronis() bool { return v.Leader != "" && (!v.governed() || v.Electorate.Released) }
 
 // RetireAt is when Retire has something to put: this member has acknowledged nothing
 // to the leader before Patroni's for so long that no permit can be left of it, even

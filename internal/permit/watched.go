@@ -55,7 +55,7 @@ type outward struct {
 func (d *Driver) report(now boottime.Instant) {
 	if o := d.look(now); o != d.outward {
 		d.outward = o
-		d.o.Hands.Changed()
+		d.hands().Changed()
 	}
 }
 
