@@ -145,7 +145,7 @@ type Agent struct {
 	order  *order                  // nil: none
 	latest Report
 	carry  carry
-	news   chan struct{} // closed when latest is replaced
+	news   chan struct{} // closed when latest is replaced; nil: nobody has asked since
 
 	schedule ha.Schedule // a restart for later
 	later    ha.Order    // what becomes of it then
@@ -164,7 +164,7 @@ func New(cfg Config) *Agent {
 	if cfg.Limit == nil {
 		cfg.Limit = context.WithTimeout
 	}
-	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1), news: make(chan struct{})}
+	a := &Agent{cfg: cfg, log: cfg.Logger, wake: make(chan struct{}, 1)}
 	a.memory.begin(cfg.Now(), cfg.Dynamic)
 	return a
 }
@@ -205,6 +205,9 @@ func (a *Agent) Latest() Report {
 func (a *Agent) Changed() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.news == nil {
+		a.news = make(chan struct{})
+	}
 	return a.news
 }
 
@@ -321,8 +324,10 @@ func (a *Agent) publish(o ha.Observation, plan ha.Plan, now time.Time) {
 	if a.cfg.Saw != nil {
 		a.cfg.Saw(a.latest)
 	}
-	close(a.news)
-	a.news = make(chan struct{})
+	if a.news != nil {
+		close(a.news)
+		a.news = nil
+	}
 }
 
 // tell logs what is new: a reason, never a pass.

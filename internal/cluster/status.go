@@ -63,12 +63,10 @@ func parseStatus(e, old Entry, faults *[]string) Status {
 		return Status{}
 	}
 	s := Status{Known: true, Optime: f.lsn("optime")}
-	var slots map[string]any
-	if decode(unwrapped(f["slots"]), &slots) == nil && len(slots) > 0 {
+	if slots, err := object(unwrapped(f["slots"])); err == nil && len(slots) > 0 {
 		s.Slots = make(map[string]wal.LSN, len(slots))
-		for name, v := range slots {
-			n, _ := integer(v) // null or garbage: a slot that never kept a position
-			s.Slots[name] = wal.LSN(max(0, n))
+		for name := range slots {
+			s.Slots[name] = slots.lsn(name) // null or garbage: a slot that never kept a position
 		}
 	}
 	if json.Unmarshal(unwrapped(f["retain_slots"]), &s.Retain) != nil {
@@ -81,7 +79,7 @@ func parseStatus(e, old Entry, faults *[]string) Status {
 // versions wrote.
 func unwrapped(raw json.RawMessage) json.RawMessage {
 	var text string
-	if json.Unmarshal(raw, &text) == nil {
+	if len(raw) > 0 && raw[0] == '"' && json.Unmarshal(raw, &text) == nil {
 		return json.RawMessage(text)
 	}
 	return raw

@@ -129,6 +129,9 @@ func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 		if !ok || name == "" || strings.Contains(name, "/") {
 			continue
 		}
+		if v.Members == nil {
+			v.Members = make([]Member, 0, len(before.Members)+1)
+		}
 		// One without a state may be one that could not be read: its fault is said anew.
 		last, ok := before.Member(name)
 		if ok && last.Modified == e.Modified && last.Lease == e.Lease && last.State != "" {

@@ -49,6 +49,9 @@ func (o Observation) WantsSlot(name string) bool {
 // SlotFaults are sentences about slots for a person to see: clashes of names that two
 // owners claim, and what is kept although nobody wants it, since somebody uses it (B-346).
 func (o Observation) SlotFaults() (clashes, kept []string) {
+	if !o.mayClash() && !slices.ContainsFunc(o.Server.Slots, func(slot Slot) bool { return slot.Active }) {
+		return nil, nil
+	}
 	wanted, clashes := o.wantedSlots()
 	if o.Store.Settings.StandbyCluster {
 		return clashes, nil
@@ -63,6 +66,21 @@ func (o Observation) SlotFaults() (clashes, kept []string) {
 		}
 	}
 	return clashes, kept
+}
+
+// mayClash reports that a name is there twice, whoever wants it here: it is asked in
+// every pass, and mostly no name is.
+func (o *Observation) mayClash() bool {
+	members := o.Store.View.Members
+	for i := range members {
+		name := cluster.SlotName(members[i].Name)
+		for j := range members[:i] {
+			if cluster.SlotName(members[j].Name) == name {
+				return true
+			}
+		}
+	}
+	return o.wantsLogical() // they must not have the names of others
 }
 
 // wantedSlots are the slots that should exist here, sorted by name (B-330 to B-339).
