@@ -95,7 +95,7 @@ func (h *Holder) Release(now boottime.Instant) Write {
 func (h *Holder) write(e Electorate, ops []dcs.Op, moves bool, now boottime.Instant) Write {
 	h.awaited, h.lastPut = h.ids.next(), now
 	h.sent = slices.DeleteFunc(h.sent, func(p write) bool { return p.compared < h.revision && p.sent.Add(2*h.length) < now })
-	h.sent = append(h.sent, write{id: h.awaited, sent: now, compared: h.revision, electorate: e, leads: moves})
+	h.sent = noted(h.sent, write{id: h.awaited, sent: now, compared: h.revision, electorate: e, leads: moves}, now.Add(-2*h.length))
 	leader := dcs.Condition{Key: dcs.KeyLeader, Modified: h.term}
 	if h.gone {
 		leader = noLeader(h.stray, 0)
@@ -199,7 +199,7 @@ func (h *Holder) Answered(id int64, answer Answer, revision int64, now boottime.
 	p := h.sent[i]
 	switch answer {
 	case No: // an answer to this one alone: others may still be applied (P3)
-		h.sent = slices.Delete(h.sent, i, i+1)
+		h.sent = refused(h.sent, i)
 		h.stale = true
 	case Yes:
 		if p.leads {

@@ -76,7 +76,7 @@ func (f *Follower) TakeOver(length time.Duration, promotion uint32, now boottime
 func (f *Follower) note(now boottime.Instant, e Electorate) write {
 	w := write{id: f.ids.next(), sent: now, compared: f.view.Revision, electorate: e, leads: true, free: f.released()}
 	f.sent = slices.DeleteFunc(f.sent, func(w write) bool { return w.compared < f.beyond })
-	f.sent = append(f.sent, w)
+	f.sent = noted(f.sent, w, now.Add(-2*max(e.Permit, f.length())))
 	return w
 }
 
@@ -96,7 +96,7 @@ func (f *Follower) Answered(id int64, answer Answer, revision int64, now boottim
 	}
 	w := f.sent[i]
 	if answer == No { // this one was not applied; others still may be (P3)
-		f.sent = slices.Delete(f.sent, i, i+1)
+		f.sent = refused(f.sent, i)
 		f.retry, f.stale = 0, true
 	}
 	if !f.keeps(mayStillApply) {

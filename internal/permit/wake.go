@@ -1,6 +1,7 @@
 package permit
 
 import (
+	"slices"
 	"time"
 
 	"matriarch/internal/boottime"
@@ -52,10 +53,7 @@ func (h *Holder) unsent(id int64) {
 	if id == h.awaited {
 		h.awaited = 0
 	}
-	for i, p := range h.sent {
-		if p.id == id {
-			h.sent = append(h.sent[:i:i], h.sent[i+1:]...)
-			return
-		}
+	if i := slices.IndexFunc(h.sent, func(p write) bool { return p.id == id }); i >= 0 {
+		h.sent = refused(h.sent, i)
 	}
 }

@@ -163,9 +163,13 @@ func (g *guard) hear(do func()) {
 	})
 }
 
-// keep stores a leader's record. False: it does not answer.
+// putsMost is how many puts without an answer a record has room for: it is 64 KiB at most
+// (fence/guard), and one of five hosts takes up to 100 bytes.
+const putsMost = 600
+
+// keep stores a leader's record. False: it does not answer, or refuses it as too long.
 func (g *guard) keep(k permit.Kept, leading bool) bool {
-	if !g.runs() {
+	if !g.runs() || len(k.Puts) > putsMost {
 		return false
 	}
 	g.kept, g.has, g.keptFor = k, leading, 0
