@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"strings"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // Apply says what it takes until a changed value counts.
@@ -101,7 +103,8 @@ func appliesParameter(name string, everywhere bool) Apply {
 	}
 	switch {
 	case name == "cluster_name" || name == "port" || name == "listen_addresses":
-		return Apply{true, "change " + findControlled(name).fileAs + ", then restart PostgreSQL on this node"}
+		c, _ := conf.FindControlled(name)
+		return Apply{true, "change " + c.From + ", then restart PostgreSQL on this node"}
 	case slices.Contains(shrinkOnPrimaryFirst, name):
 		return Apply{true, how + ", then restart PostgreSQL " + where + ": to raise it the standbys first, to lower it the primary first"}
 	case slices.Contains(restartSettings, name):

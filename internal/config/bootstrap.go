@@ -1,5 +1,7 @@
 package config
 
+import "matriarch/internal/postgres/conf"
+
 // Bootstrap says how a new cluster is made.
 type Bootstrap struct {
 	// Present tells that there is a bootstrap section; a node without one never
@@ -83,9 +85,9 @@ func (r reader) readCustomMethod(b *Bootstrap) {
 func (r reader) checkDynamic(dcs *Value) {
 	for _, f := range dcs.Get("postgresql", "parameters").Fields() {
 		path := dcsPath + "postgresql.parameters." + f.Name
-		if c := findControlled(f.Name); c != nil && f.Value.IsScalar() {
-			if _, ok := c.accept(f.Value); !ok {
-				r.report.warn(f.At, path, c.refusal(f.Value))
+		if c, is := conf.FindControlled(f.Name); is && f.Value.IsScalar() {
+			if _, ok := accept(c, f.Value); !ok {
+				r.report.warn(f.At, path, refusal(c, f.Value))
 			}
 		}
 	}

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // Config is the local configuration of one node, with defaults filled in.
@@ -115,7 +117,7 @@ func (r reader) checkIdentity(c *Config) {
 	}
 	r.warnHiddenRecovery()
 	for _, f := range r.get("postgresql.parameters").Fields() {
-		if isControlled(f.Name) {
+		if conf.IsControlled(f.Name) {
 			r.report.warn(f.At, "postgresql.parameters."+f.Name,
 				"is the same for the whole cluster: it is read from the dynamic configuration ("+dcsPath+"postgresql.parameters) or set by us, and ignored here")
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // Effective is what the node runs with: the cluster's dynamic configuration, with
@@ -84,14 +86,14 @@ func mergeParameters(shared, own *Value, report *Report) *Value {
 		seen[strings.ToLower(name)] = true
 		out.fields = append(out.fields, Field{Name: name, At: v.At, Value: v})
 	}
-	for _, c := range controlledSettings {
-		if c.check != nil {
+	for _, c := range conf.ControlledSettings() {
+		if c.Takes != "" {
 			addControlled(c, shared, add, report)
 		}
 	}
 	for _, side := range []*Value{own, shared} {
 		for _, f := range side.Fields() {
-			if !isControlled(f.Name) {
+			if !conf.IsControlled(f.Name) {
 				add(f.Name, f.Value)
 			}
 		}
@@ -99,20 +101,20 @@ func mergeParameters(shared, own *Value, report *Report) *Value {
 	return out
 }
 
-func addControlled(c controlled, shared *Value, add func(string, *Value), report *Report) {
+func addControlled(c conf.Controlled, shared *Value, add func(string, *Value), report *Report) {
 	for _, f := range shared.Fields() {
-		if !strings.EqualFold(f.Name, c.name) || f.Value.IsNull() {
+		if !strings.EqualFold(f.Name, c.Name) || f.Value.IsNull() {
 			continue
 		}
-		if text, ok := c.accept(f.Value); ok {
-			add(c.name, newString(text, f.At))
+		if text, ok := accept(c, f.Value); ok {
+			add(c.Name, newString(text, f.At))
 			return
 		}
-		report.warn(f.At, "postgresql.parameters."+c.name,
-			fmt.Sprintf("postgresql parameter %s=%s failed validation, defaulting to %s", c.name, f.Value.Text(), c.def))
+		report.warn(f.At, "postgresql.parameters."+c.Name,
+			fmt.Sprintf("postgresql parameter %s=%s failed validation, defaulting to %s", c.Name, f.Value.Text(), c.Default))
 	}
-	if !strings.HasPrefix(c.name, "wal_keep") { // ParametersFor knows which of the two is meant
-		add(c.name, newString(c.def, Position{}))
+	if !c.FileOnly { // ParametersFor knows which of wal_keep_size and wal_keep_segments is meant
+		add(c.Name, newString(c.Default, Position{}))
 	}
 }
 

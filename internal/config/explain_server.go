@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"matriarch/internal/postgres/conf"
 )
 
 // Why a value below postgresql does not count.
@@ -99,9 +101,9 @@ func (x *explainer) hidden(first int, path string, shared *Value, why string) {
 func (x *explainer) parameters() {
 	own, shared := x.root.Get("postgresql", "parameters"), x.doc.Get("postgresql", "parameters")
 	seen := map[string]bool{}
-	for _, c := range controlledSettings {
-		seen[c.name] = true
-		if c.name != "wal_keep_segments" { // 13 and later have wal_keep_size
+	for _, c := range conf.ControlledSettings() {
+		seen[c.Name] = true
+		if !c.Old {
 			x.controlled(c, own, shared)
 		}
 	}
@@ -155,30 +157,30 @@ func (x *explainer) parameter(name string, own, shared *Value) {
 }
 
 // controlled explains a setting that must be the same on all nodes.
-func (x *explainer) controlled(c controlled, own, shared *Value) {
-	path := "postgresql.parameters." + c.name
-	s := Setting{Key: path, Apply: appliesParameter(c.name, true), From: Origin{Layer: LayerDefault}}
-	s.Value = x.effective.Postgresql.ParametersFor(versionKeepSize)[c.name]
-	given := find(shared, c.name)
-	if c.name == "wal_keep_size" && given.IsNull() {
+func (x *explainer) controlled(c conf.Controlled, own, shared *Value) {
+	path := "postgresql.parameters." + c.Name
+	s := Setting{Key: path, Apply: appliesParameter(c.Name, true), From: Origin{Layer: LayerDefault}}
+	s.Value = x.effective.Postgresql.ParametersFor(versionKeepSize)[c.Name]
+	given := find(shared, c.Name)
+	if c.Name == "wal_keep_size" && given.IsNull() {
 		given = find(shared, "wal_keep_segments")
 	}
-	switch text, ok := c.accept(given); {
-	case c.check == nil:
-		s.From = Origin{LayerDerived, x.position(c.fileAs)}
+	switch _, ok := accept(c, given); {
+	case c.Takes == "":
+		s.From = Origin{LayerDerived, x.position(c.From)}
 		if !given.IsNull() {
-			s.Others = append(s.Others, Other{Masked(path, given), x.sharedOrigin(given), "it comes from " + c.fileAs})
+			s.Others = append(s.Others, Other{Masked(path, given), x.sharedOrigin(given), "it comes from " + c.From})
 		}
 	case given.IsNull():
-	case ok || c.name == "wal_keep_size" && find(shared, "wal_keep_size").IsNull():
+	case ok || c.Name == "wal_keep_size" && find(shared, "wal_keep_size").IsNull():
 		s.From = x.sharedOrigin(given)
-		if c.name == "wal_level" && text == "hot_standby" {
+		if text := strings.ToLower(given.Text()); c.Name == "wal_level" && text == "hot_standby" {
 			s.Others = append(s.Others, Other{text, x.sharedOrigin(given), "the old name of replica"})
 		}
 	default:
-		s.Others = append(s.Others, Other{Masked(path, given), x.sharedOrigin(given), "it is not " + c.wordFor + ", so the default is used (not the limit)"})
+		s.Others = append(s.Others, Other{Masked(path, given), x.sharedOrigin(given), "it is not " + c.Takes + ", so the default is used (not the limit)"})
 	}
-	if v := find(own, c.name); !v.IsNull() {
+	if v := find(own, c.Name); !v.IsNull() {
 		s.Others = append(s.Others, Other{Masked(path, v), origin(v), "it must be the same on all nodes, so only the dynamic configuration counts"})
 	}
 	x.add(s)

@@ -2,36 +2,69 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// controlled is a setting that must agree on all nodes, so it is taken from the
-// dynamic configuration only and given on the command line, where no ALTER
-// SYSTEM can override it.
-type controlled struct {
-	name     string
-	fallback string
-	accept   func(text string) (string, bool)
-	fileOnly bool
+// Controlled is a setting that must agree on all nodes, so it is taken from the
+// dynamic configuration only, or from elsewhere in it, and given on the command line,
+// where no ALTER SYSTEM can override it.
+type Controlled struct {
+	Name     string
+	Default  string
+	Takes    string // which values, for messages; empty: it is never taken from the parameters
+	From     string // the key that it is taken from then
+	FileOnly bool   // a reload changes it, so it is not on the command line
+	Old      bool   // servers before 13 have it, and no other
+
+	accept func(text string) (string, bool)
 }
 
 // controlledSettings are in the order of the postmaster's command line.
-var controlledSettings = []controlled{
-	{name: "listen_addresses"},
-	{name: "port"},
-	{name: "cluster_name"},
-	{name: "wal_level", fallback: "replica", accept: walLevel},
-	{name: "hot_standby", fallback: "on", accept: onlyTrue},
-	{name: "max_connections", fallback: "100", accept: atLeast(25, "")},
-	{name: "max_wal_senders", fallback: "10", accept: atLeast(3, "")},
-	{name: "max_prepared_transactions", fallback: "0", accept: atLeast(0, "")},
-	{name: "max_locks_per_transaction", fallback: "64", accept: atLeast(32, "")},
-	{name: "track_commit_timestamp", fallback: "off", accept: anyBool},
-	{name: "max_replication_slots", fallback: "10", accept: atLeast(4, "")},
-	{name: "max_worker_processes", fallback: "8", accept: atLeast(2, "")},
-	{name: "wal_log_hints", fallback: "on", accept: anyBool},
-	{name: "wal_keep_size", fallback: "128MB", accept: atLeast(16, "MB"), fileOnly: true},
+var controlledSettings = []Controlled{
+	{Name: "listen_addresses", From: "postgresql.listen"},
+	{Name: "port", From: "postgresql.listen"},
+	{Name: "cluster_name", From: "scope"},
+	{Name: "wal_level", Default: "replica", Takes: "replica or logical", accept: walLevel},
+	{Name: "hot_standby", Default: "on", Takes: "on", accept: onlyTrue},
+	{Name: "max_connections", Default: "100", Takes: "an integer of at least 25", accept: atLeast(25, "")},
+	{Name: "max_wal_senders", Default: "10", Takes: "an integer of at least 3", accept: atLeast(3, "")},
+	{Name: "max_prepared_transactions", Default: "0", Takes: "an integer of at least 0", accept: atLeast(0, "")},
+	{Name: "max_locks_per_transaction", Default: "64", Takes: "an integer of at least 32", accept: atLeast(32, "")},
+	{Name: "track_commit_timestamp", Default: "off", Takes: "a boolean", accept: anyBool},
+	{Name: "max_replication_slots", Default: "10", Takes: "an integer of at least 4", accept: atLeast(4, "")},
+	{Name: "max_worker_processes", Default: "8", Takes: "an integer of at least 2", accept: atLeast(2, "")},
+	{Name: "wal_log_hints", Default: "on", Takes: "a boolean", accept: anyBool},
+	{Name: "wal_keep_segments", Default: "8", Takes: "an integer of at least 1", accept: atLeast(1, ""), FileOnly: true, Old: true},
+	{Name: "wal_keep_size", Default: "128MB", Takes: "an amount of at least 16MB", accept: atLeast(16, "MB"), FileOnly: true},
+}
+
+// ControlledSettings are all of them, in the order of the postmaster's command line.
+func ControlledSettings() []Controlled { return slices.Clone(controlledSettings) }
+
+// FindControlled looks one up; PostgreSQL's names know no case.
+func FindControlled(name string) (Controlled, bool) {
+	for _, c := range controlledSettings {
+		if strings.EqualFold(c.Name, name) {
+			return c, true
+		}
+	}
+	return Controlled{}, false
+}
+
+// IsControlled reports that a setting is taken from the dynamic configuration only.
+func IsControlled(name string) bool {
+	_, is := FindControlled(name)
+	return is
+}
+
+// Accept gives a value in the form in which it is written, or tells that it is not taken.
+func (c Controlled) Accept(text string) (string, bool) {
+	if c.accept == nil {
+		return "", false
+	}
+	return c.accept(text)
 }
 
 // Fixed are the settings that no parameter can change.
@@ -62,7 +95,7 @@ func Resolve(parameters map[string]string, fixed Fixed, floor map[string]int64) 
 		switch {
 		case IsRecovery(lower):
 			e.Recovery[lower] = value
-		case lower == "wal_keep_segments" || isControlled(lower):
+		case IsControlled(lower):
 		default:
 			e.File[name] = value
 		}
@@ -72,13 +105,16 @@ func Resolve(parameters map[string]string, fixed Fixed, floor map[string]int64) 
 	given["port"] = strconv.Itoa(fixed.Port)
 	given["cluster_name"] = fixed.ClusterName
 	for _, c := range controlledSettings {
-		value := e.choose(c, given)
-		if low, ok := floor[c.name]; ok {
-			value = e.raise(c.name, value, low)
+		if c.Old {
+			continue
 		}
-		e.File[c.name] = value
-		if !c.fileOnly {
-			e.CommandLine = append(e.CommandLine, Setting{c.name, value})
+		value := e.choose(c, given)
+		if low, ok := floor[c.Name]; ok {
+			value = e.raise(c.Name, value, low)
+		}
+		e.File[c.Name] = value
+		if !c.FileOnly {
+			e.CommandLine = append(e.CommandLine, Setting{c.Name, value})
 		}
 	}
 	return e
@@ -95,19 +131,19 @@ func convertKeep(given map[string]string) {
 	}
 }
 
-func (e *Effective) choose(c controlled, given map[string]string) string {
-	value, set := given[c.name]
+func (e *Effective) choose(c Controlled, given map[string]string) string {
+	value, set := given[c.Name]
 	if c.accept == nil {
 		return value
 	}
 	if !set {
-		return c.fallback
+		return c.Default
 	}
 	accepted, ok := c.accept(value)
 	if !ok {
 		e.Warnings = append(e.Warnings, fmt.Sprintf(
-			"postgresql parameter %s=%s failed validation, defaulting to %s", c.name, value, c.fallback))
-		return c.fallback
+			"postgresql parameter %s=%s failed validation, defaulting to %s", c.Name, value, c.Default))
+		return c.Default
 	}
 	return accepted
 }
@@ -120,18 +156,6 @@ func (e *Effective) raise(name, value string, low int64) string {
 	e.Warnings = append(e.Warnings, fmt.Sprintf("%s value in pg_controldata: %d, in the global configuration: %d. "+
 		"pg_controldata value will be used. Setting 'Pending restart' flag", name, low, wanted))
 	return strconv.FormatInt(low, 10)
-}
-
-// IsControlled reports that a setting is taken from the dynamic configuration only.
-func IsControlled(name string) bool { return isControlled(strings.ToLower(name)) }
-
-func isControlled(lower string) bool {
-	for _, c := range controlledSettings {
-		if c.name == lower {
-			return true
-		}
-	}
-	return false
 }
 
 func walLevel(text string) (string, bool) {
