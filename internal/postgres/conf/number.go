@@ -25,6 +25,11 @@ func ParseInt(text, base string) (int64, bool) {
 	if !ok {
 		return 0, false
 	}
+	// A whole number is taken as it is: one of 64 bits has no place in a float. Base 0
+	// reads 0x and a leading 0 as C's strtol does.
+	if n, err := strconv.ParseInt(number, 0, 64); unit == "" && err == nil {
+		return n, true
+	}
 	if unit != "" {
 		scale, ok := conversion(unit, base)
 		if !ok {
