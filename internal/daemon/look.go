@@ -152,9 +152,7 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	// Between its promotion and the checkpoint after it, a primary's control file
 	// is the one that others must not rewind from; then it stays as it is.
 	if cache.systemID == "" || out.Role == ha.Primary && cache.checkpointed != status.Timeline {
-		if data, err := h.pg.Control(ctx); err == nil {
-			cache.systemID, cache.checkpointed = data.SystemIdentifier, data.Checkpoint.Timeline
-		}
+		h.checkpointed(ctx, cache)
 	}
 	out.CheckpointTimeline = cache.checkpointed
 	h.history(status.Timeline, out, cache)
@@ -162,6 +160,20 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 		cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
 	}
 	out.CanRewind = cache.canRewind
+}
+
+// checkpointed takes over from the control file of a running server what that says.
+func (h *hands) checkpointed(ctx context.Context, cache *lookCache) {
+	if id, at, ok := h.pg.LastCheckpoint(); ok {
+		cache.systemID, cache.checkpointed = id, at.Timeline
+		return
+	}
+	data, err := h.pg.Control(ctx)
+	if err != nil {
+		h.log.Warn("the control file could not be read", "err", err)
+		return
+	}
+	cache.systemID, cache.checkpointed = data.SystemIdentifier, data.Checkpoint.Timeline
 }
 
 // replayPause finds out, once for each, whether replay is paused because the primary's
@@ -198,6 +210,11 @@ func (h *hands) history(timeline wal.Timeline, out *ha.Server, cache *lookCache)
 // control takes over what the control file says of a server that is down or does
 // not answer.
 func (h *hands) control(ctx context.Context, running bool, out *ha.Server, cache *lookCache) {
+	if running {
+		h.checkpointed(ctx, cache)
+		out.CheckpointTimeline = cache.checkpointed
+		return
+	}
 	data, err := h.pg.Control(ctx)
 	if err != nil {
 		h.log.Warn("the control file could not be read", "err", err)
@@ -205,10 +222,9 @@ func (h *hands) control(ctx context.Context, running bool, out *ha.Server, cache
 	}
 	cache.systemID = data.SystemIdentifier
 	out.CheckpointTimeline = data.Checkpoint.Timeline
-	if running {
-		return
+	if !cache.rewindKnown {
+		cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
 	}
-	cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
 	out.CanRewind = cache.canRewind
 	out.Clean = data.State == conf.StateShutDown || data.State == conf.StateShutDownInRecovery
 	switch data.State {

@@ -78,6 +78,9 @@ func (c *session) release() {
 	c.free <- struct{}{}
 }
 
+// errStopping is the server's answer to all who come after a shutdown was asked for.
+var errStopping = &pgconn.PgError{Severity: "FATAL", Code: codeStarting, Message: "the database system is shutting down"}
+
 // connected makes sure that there is a connection to this very process, and
 // tells whether it is new.
 func (s *Server) connected(ctx context.Context, p *process) (bool, error) {
@@ -86,6 +89,9 @@ func (s *Server) connected(ctx context.Context, p *process) (bool, error) {
 		return false, nil
 	}
 	c.close()
+	if file := readPidFile(s.cfg()); file.PID == p.pid && file.Status == "stopping" {
+		return false, errStopping // to be told so by the server costs a fork of it
+	}
 	conn, err := s.connectLocal(ctx, "Patroni heartbeat", true)
 	if err != nil {
 		return false, err

@@ -2,10 +2,8 @@ package postgres
 
 import (
 	"context"
-	"encoding/binary"
+	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"matriarch/internal/postgres/conf"
@@ -35,29 +33,21 @@ func (s *Server) SystemID(ctx context.Context) (string, error) {
 	return data.SystemIdentifier, err
 }
 
-// looksShutDown peeks at the state in pg_control without a fork, for a loop that
-// looks every few milliseconds. The head of the file is the same in all
-// supported versions (catalog/pg_control.h): the system identifier (8 bytes),
-// two versions (4 each), the state (4). It is a hint, to be confirmed by Control:
-// the file may be read while it is written.
-func looksShutDown(cfg Config) bool {
-	file, err := os.Open(cfg.data("global", "pg_control"))
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	head := make([]byte, 20)
-	if _, err := io.ReadFull(file, head); err != nil {
-		return false
-	}
-	return binary.NativeEndian.Uint32(head[16:]) == 1 // DB_SHUTDOWNED: a primary, cleanly
+// LastCheckpoint is what the control file says of its last checkpoint, and whose it is,
+// for those who look often. ok is false when only Control can tell.
+func (s *Server) LastCheckpoint() (systemID string, at wal.Point, ok bool) {
+	control, ok := readControlFile(s.cfg())
+	return control.systemID, control.checkpoint, ok
 }
 
 // ShutdownPosition is the position up to which a standby must have received to
 // have all of a primary that was shut down cleanly. It is the shutdown
 // checkpoint, except when that begins the segment after a switch record: a
-// standby never gets the new, almost empty segment, so the switch record counts.
+// standby may never get the new, almost empty segment, so the switch record counts.
 func (s *Server) ShutdownPosition(ctx context.Context) (wal.Point, error) {
+	if at, ok := shutdownPosition(s.cfg()); ok {
+		return at, nil
+	}
 	data, err := s.Control(ctx)
 	if err != nil {
 		return wal.Point{}, err
@@ -65,14 +55,41 @@ func (s *Server) ShutdownPosition(ctx context.Context) (wal.Point, error) {
 	if data.State != conf.StateShutDown {
 		return wal.Point{}, fmt.Errorf("find the shutdown position: the server was not shut down, it is %q", data.State)
 	}
-	last, err := s.record(ctx, data.Checkpoint)
+	return s.toldPosition(ctx, data.Checkpoint), nil
+}
+
+// shutdownPosition finds it without a process of its own; false: it cannot, or the
+// server was not shut down.
+func shutdownPosition(cfg Config) (wal.Point, bool) {
+	control, ok := readControlFile(cfg)
+	if !ok || control.state != controlShutDown {
+		return wal.Point{}, false
+	}
+	last, err := readRecordHead(cfg, control.checkpoint, control.segmentSize)
+	if err != nil || !last.is(shutdownCheckpoint) {
+		return wal.Point{}, false
+	}
+	switchAt := wal.Point{Timeline: control.checkpoint.Timeline, LSN: last.previous}
+	before, err := readRecordHead(cfg, switchAt, control.segmentSize)
+	switch {
+	case err != nil && !errors.Is(err, errRecord):
+		return wal.Point{}, false
+	case err == nil && before.is(segmentSwitch):
+		return switchAt, true
+	}
+	return control.checkpoint, true
+}
+
+// toldPosition asks the tool for the records.
+func (s *Server) toldPosition(ctx context.Context, checkpoint wal.Point) wal.Point {
+	last, err := s.record(ctx, checkpoint)
 	if err == nil && strings.HasPrefix(last.description, "CHECKPOINT_SHUTDOWN") {
-		before, err := s.record(ctx, wal.Point{Timeline: data.Checkpoint.Timeline, LSN: last.previous})
+		before, err := s.record(ctx, wal.Point{Timeline: checkpoint.Timeline, LSN: last.previous})
 		if err == nil && before.manager == "XLOG" && strings.HasPrefix(before.description, "SWITCH") {
-			return wal.Point{Timeline: data.Checkpoint.Timeline, LSN: before.at}, nil
+			return wal.Point{Timeline: checkpoint.Timeline, LSN: before.at}
 		}
 	}
-	return data.Checkpoint, nil
+	return checkpoint
 }
 
 // logRecord is one line of pg_waldump.

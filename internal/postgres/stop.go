@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"matriarch/internal/postgres/conf"
 	"matriarch/internal/wal"
 )
 
@@ -40,7 +39,7 @@ type StopOptions struct {
 }
 
 // stopPoll is how often pg_control is looked at during a stop. A fast stop takes
-// some 20 ms; the look is one read of 20 bytes.
+// some 20 ms; the look is one read.
 const stopPoll = 3 * time.Millisecond
 
 // escalation is how long an immediate stop may take before the kill. PostgreSQL
@@ -96,8 +95,11 @@ func (s *Server) awaitStop(ctx context.Context, p *process, options *StopOptions
 		case <-ctx.Done():
 			return false
 		case <-tick.C:
-			if options.OnShutdownCheckpoint != nil && looksShutDown(s.cfg()) {
-				s.shutdownNotice(ctx, options)
+			if options.OnShutdownCheckpoint == nil {
+				continue
+			}
+			if at, ok := shutdownPosition(s.cfg()); ok {
+				options.notice(at)
 			}
 		}
 	}
@@ -108,16 +110,15 @@ func (s *Server) shutdownNotice(ctx context.Context, options *StopOptions) {
 	if options.OnShutdownCheckpoint == nil {
 		return
 	}
-	data, err := s.Control(ctx)
-	if err != nil || data.State != conf.StateShutDown {
-		return
+	if at, err := s.ShutdownPosition(ctx); err == nil {
+		options.notice(at)
 	}
-	at, err := s.ShutdownPosition(ctx)
-	if err != nil {
-		return
-	}
-	notify := options.OnShutdownCheckpoint
-	options.OnShutdownCheckpoint = nil
+}
+
+// notice calls the hook, once.
+func (o *StopOptions) notice(at wal.Point) {
+	notify := o.OnShutdownCheckpoint
+	o.OnShutdownCheckpoint = nil
 	notify(at)
 }
 
