@@ -130,14 +130,30 @@ func (h *hands) startStandby(ctx context.Context, upstream ha.Upstream) error {
 // it did not write, the shutdown checkpoint will.
 const checkpointPatience = 30 * time.Second
 
+// beforehand does what the shutdown would do while nobody can write, as far as it can
+// be done before.
+func (h *hands) beforehand(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, checkpointPatience)
+	defer cancel()
+	err := h.pg.Checkpoint(ctx)
+	padded := false
+	if err == nil {
+		padded, err = h.pg.PadSegment(ctx)
+	}
+	if padded && err == nil {
+		// Close to the end of a segment a checkpoint makes the next one as well
+		// (xlog.c, PreallocXlogFiles), which the shutdown's begins.
+		err = h.pg.Checkpoint(ctx)
+	}
+	if err != nil {
+		h.log.Warn("what a shutdown does was not all done before the stop; the stop will take longer", "err", err)
+	}
+}
+
 // stop stops the server and finds out where its log ends.
 func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
 	if a.Checkpoint {
-		early, cancel := context.WithTimeout(ctx, checkpointPatience)
-		if err := h.pg.Checkpoint(early); err != nil {
-			h.log.Warn("the checkpoint before the stop failed", "err", err)
-		}
-		cancel()
+		h.beforehand(ctx)
 	}
 	if err := h.pg.BeforeStop(ctx); err != nil {
 		h.log.Warn("before_stop failed, the server is stopped all the same", "err", err) // B-167
