@@ -340,8 +340,30 @@ func fromHA(u ha.Upstream) postgres.Upstream {
 	return postgres.Upstream{Name: u.Member, Host: u.Host, Port: u.Port, Database: u.Database, Slot: u.Slot, Feedback: u.Feedback}
 }
 
-// ReadLog asks the leader's server whether it is primary and for its history.
+// ReadLog asks the leader's server whether it is primary and for its history. Where our
+// own log ends is found out beside it, if that is not plain.
 func (h *hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
+	mine := make(chan wal.Point, 1)
+	go func() { mine <- h.crashEnd(ctx) }()
+	out := h.leaderLog(ctx, from)
+	out.Mine = <-mine
+	return out
+}
+
+// crashEnd is where the log of a primary ends that crashed; zero: it is no such server,
+// or it is not known.
+func (h *hands) crashEnd(ctx context.Context) wal.Point {
+	end, err := h.pg.CrashEnd(ctx)
+	switch {
+	case err == nil:
+		h.log.Info("the log of the crashed primary was read to its end", "end", end.String())
+	case errors.Is(err, postgres.ErrEndUnknown):
+		h.log.Info("only recovery can tell where the log ends", "err", err)
+	}
+	return end
+}
+
+func (h *hands) leaderLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 	out := ha.LeaderLog{Leader: from.Member, Failed: true}
 	server := fromHA(from)
 	primary, err := h.pg.IsPrimary(ctx, server)

@@ -375,6 +375,10 @@ type LeaderLog struct {
 	Primary  bool // it was not in recovery
 	SystemID string
 	History  wal.History
+
+	// Mine is where this server's own log ends, when it is down as a primary that
+	// crashed; zero: only recovery could tell.
+	Mine wal.Point
 }
 
 // Memory is what the agent remembers of its own doings. All of it is lost when

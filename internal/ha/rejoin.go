@@ -87,9 +87,27 @@ func (o Observation) crashedPrimary() bool {
 // server has written or received, so that it can stream from there.
 func (o Observation) contained() bool {
 	if o.crashedPrimary() {
-		return false // recovery would write more; a rewind can tell without it
+		return o.sentAll()
 	}
 	return o.Log.History.Contains(o.Server.End) && o.Log.History.Agrees(o.Server.History)
+}
+
+// sentAll reports that a primary which crashed had sent all of its log to whoever leads
+// now: as a standby it recovers what it has, writes nothing, and follows. A recovery as
+// a primary would write more, and so would a rewind, which begins with one; hence it is
+// asked where the log ends, and nothing is known while nobody could tell. Not where the
+// server may have run since, or could not be started so (S3), and on the leader's own
+// timeline nothing is proved.
+func (o Observation) sentAll() bool {
+	mine := o.Log.Mine
+	end, closed := o.Log.History.End(mine.Timeline)
+	switch {
+	case !closed, mine.LSN == 0, mine.LSN > end, mine.Timeline != o.Server.End.Timeline, mine.LSN < o.Server.End.LSN:
+		return false
+	case o.Last.Work != NoWork && o.Last.Ago < o.Log.Age, o.Last.Work == StartingStandby && o.Last.Failed:
+		return false
+	}
+	return o.Log.History.Agrees(o.Server.History)
 }
 
 // logFresh is how long an answer about the leader's log is good when it was not

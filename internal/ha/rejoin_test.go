@@ -25,7 +25,8 @@ func TestAStoppedServerRejoins(t *testing.T) {
 	rewind := do(RejoinRewinding, Rewind{From: bare(fromN2())})
 	copyAnew := do(RejoinCloning, BaseBackup{From: bare(fromN2()), Wipe: true})
 	beyond := ends(at(3, flushed+101)) // n2 left timeline 3 one byte before
-	read := do(RejoinReading, ReadLog{From: bare(fromN2())})
+	asked := do(RejoinReading, ReadLog{From: bare(fromN2())})
+	read := func(lsn wal.LSN) func(*Observation) { return logged(func(l *LeaderLog) { l.Mine = at(3, lsn) }) }
 	decided(t, stopped, []decision{
 		{"B-296: the leader's history contains ours", nil, stream},
 		{"B-296: exactly", ends(at(3, flushed+100)), stream},
@@ -40,6 +41,14 @@ func TestAStoppedServerRejoins(t *testing.T) {
 		{"L2, B-297: without pg_rewind it recovers as a standby, and then it is known", both(crashedHard, noRewind), stream},
 		{"L2, B-297: likewise without checksums", both(crashedHard, func(o *Observation) { o.Server.CanRewind = false }), stream},
 		{"S3: but not when a rewind of it failed", both(crashedHard, func(o *Observation) { o.Memory.RewindLost = true }), wait(RejoinImpossible, loop)},
+		{"a crashed primary that had sent all of its log streams", both(crashedHard, read(flushed+100)), stream},
+		{"S3: one byte more, and it is rewound", both(crashedHard, read(flushed+101)), rewind},
+		{"S3: what was read before it ran again proves nothing", both(crashedHard, read(flushed+100), finished(StartingPrimary, ForNothing, false, 0),
+			logged(func(l *LeaderLog) { l.Age = time.Millisecond })), rewind},
+		{"S3: nor does a log that ends before its own checkpoint", both(crashedHard, read(flushed-1), ends(at(3, flushed))), rewind},
+		{"S3: nor the log of another timeline", both(crashedHard, logged(func(l *LeaderLog) { l.Mine = at(2, 0x3000000) })), rewind},
+		{"S3: nor a timeline that goes on", both(crashedHard, ends(at(4, flushed+100)), logged(func(l *LeaderLog) { l.Mine = at(4, flushed+100) })), rewind},
+		{"L2: one that could not be started so is rewound", both(crashedHard, read(flushed+100), finished(StartingStandby, ForNothing, true, 5*time.Second)), rewind},
 		{"a clean standby streams", both(asStandby, ends(at(3, flushed))), stream},
 		{"S3: a standby whose log has forked off is rewound", both(asStandby, beyond), rewind},
 		{"S4: what is not known is not forked: nothing is repaired or removed for it", both(ends(wal.Point{}), func(o *Observation) {
@@ -59,13 +68,13 @@ func TestAStoppedServerRejoins(t *testing.T) {
 		{"B-305: a rewind that failed rests", both(beyond, finished(Rewinding, ForNothing, true, time.Second)), wait(RejoinWaitsForCheckpoint, 4*time.Second)},
 		{"B-305: and is tried again", both(beyond, finished(Rewinding, ForNothing, true, 5*time.Second)), rewind},
 
-		{"the leader's history is read first", unread, read},
-		{"that of another leader does not count", logged(func(l *LeaderLog) { l.Leader = "n3" }), read},
-		{"one from before its promotion does not count", logged(func(l *LeaderLog) { l.History.Timeline = 3 }), read},
+		{"the leader's history is read first", unread, asked},
+		{"that of another leader does not count", logged(func(l *LeaderLog) { l.Leader = "n3" }), asked},
+		{"one from before its promotion does not count", logged(func(l *LeaderLog) { l.History.Timeline = 3 }), asked},
 		{"B-296: a leader that is not primary yet is asked again soon", logged(func(l *LeaderLog) { l.Primary = false }), wait(RejoinReading, soon)},
-		{"B-296: and again", logged(func(l *LeaderLog) { l.Primary, l.Age = false, soon }), read},
+		{"B-296: and again", logged(func(l *LeaderLog) { l.Primary, l.Age = false, soon }), asked},
 		{"a leader that cannot be read is waited for", logged(func(l *LeaderLog) { *l = LeaderLog{Leader: "n2", Failed: true} }), wait(RejoinReading, soon)},
-		{"and asked again", logged(func(l *LeaderLog) { *l = LeaderLog{Leader: "n2", Failed: true, Age: time.Second} }), read},
+		{"and asked again", logged(func(l *LeaderLog) { *l = LeaderLog{Leader: "n2", Failed: true, Age: time.Second} }), asked},
 		{"a standby starts for readers meanwhile", both(asStandby, logged(func(l *LeaderLog) { *l = LeaderLog{Leader: "n2", Failed: true} })), stream},
 		{"a leader without an address is waited for", both(unread, func(o *Observation) { o.Store.View.Members[1].ConnURL = "" }), wait(WaitingForLeader, soon)},
 		{"a start that failed rests", finished(StartingStandby, ForNothing, true, time.Second), wait(StartFailed, 4*time.Second)},

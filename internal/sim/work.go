@@ -351,7 +351,11 @@ func (x hands) ReadLog(ctx context.Context, from ha.Upstream) ha.LeaderLog {
 		return ha.LeaderLog{Leader: from.Member, Failed: true}
 	}
 	d := &source.disk
-	return w.mutateLog(x.server(), ha.LeaderLog{Leader: from.Member, Primary: source.primary, SystemID: d.systemID, History: d.history})
+	log := ha.LeaderLog{Leader: from.Member, Primary: source.primary, SystemID: d.systemID, History: d.history}
+	if own := x.server(); !own.alive && !own.disk.standby && !own.disk.clean {
+		log.Mine = own.disk.point()
+	}
+	return w.mutateLog(x.server(), log)
 }
 
 // SetStandbyNames says for whom commits wait.
