@@ -95,8 +95,44 @@ func dialer(timeout time.Duration) func(context.Context, string) (net.Conn, erro
 			return errors.Join(err, fault)
 		},
 	}
-	return func(ctx context.Context, address string) (net.Conn, error) {
-		return d.DialContext(ctx, "tcp", address)
+	return func(ctx context.Context, address string) (net.Conn, error) { return dialAgain(ctx, d, address) }
+}
+
+// dialEvery is the time after which a connection that does not come about is tried
+// once more beside the first. The kernel repeats a lost SYN after 1 s only, and a
+// network that is well again is to be noticed at once.
+const dialEvery = 250 * time.Millisecond
+
+// dialAgain returns the first connection that stands. An error ends it: that was an
+// answer.
+func dialAgain(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	type answer struct {
+		conn net.Conn
+		err  error
+	}
+	answers := make(chan answer)
+	again := time.NewTicker(dialEvery)
+	defer again.Stop()
+	for {
+		go func() {
+			conn, err := d.DialContext(ctx, "tcp", address)
+			select {
+			case answers <- answer{conn, err}:
+			case <-ctx.Done(): // the first one has won, or nobody waits any more
+				if conn != nil {
+					conn.Close()
+				}
+			}
+		}()
+		select {
+		case a := <-answers:
+			return a.conn, a.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-again.C:
+		}
 	}
 }
 

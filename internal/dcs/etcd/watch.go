@@ -14,15 +14,18 @@ import (
 // when the watch breaks, the same again at another member.
 func (s *Store) watchLoop() {
 	var pause pauses
+	away := false // the try before found nobody
 	for s.ctx.Err() == nil {
-		e := s.pool.inOrder()[0]
 		var since time.Time
-		err := s.watch(e, func() {
-			since = time.Now()
-			s.mirror.setCurrent(true)
-			s.log.Info("watching etcd", "endpoint", e.url)
-			s.discoverSoon()
-		})
+		e, revision, err := s.readSomewhere(away)
+		if err == nil {
+			err = s.watchFrom(s.ctx, e, revision, func() {
+				since = time.Now()
+				s.mirror.setCurrent(true)
+				s.log.Info("watching etcd", "endpoint", e.url)
+				s.discoverSoon()
+			})
+		}
 		s.mirror.setCurrent(false)
 		if s.ctx.Err() != nil {
 			return
@@ -35,25 +38,55 @@ func (s *Store) watchLoop() {
 		// member. One that never stands for long is not a success.
 		if time.Since(since) > longestPause && !since.IsZero() {
 			pause.reset()
+			away = false
 			continue
 		}
+		away = true
 		pause.wait(s.ctx)
 	}
 }
 
-// watch reads the prefix from e and watches it from that revision on. It returns
-// when the watch breaks; standing is called once it stands.
-func (s *Store) watch(e *endpoint, standing func()) error {
-	var revision int64
-	err := s.once(s.ctx, e, true, func(ctx context.Context, e *endpoint) error {
-		var err error
+// readSomewhere reads the prefix at the member in use. While etcd is away all members
+// are asked at once, and the first to answer is watched: on a node that was cut off its
+// own member is there, and silent for want of the others, and asked in turn each such
+// member would cost its whole time before one that has come back is tried.
+func (s *Store) readSomewhere(all bool) (*endpoint, int64, error) {
+	list := s.pool.inOrder()
+	if !all {
+		revision, err := s.readAt(s.ctx, list[0])
+		return list[0], revision, err
+	}
+	type answer struct {
+		from     *endpoint
+		revision int64
+		err      error
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	answers := make(chan answer, len(list))
+	for _, e := range list {
+		s.running.Go(func() {
+			revision, err := s.readAt(ctx, e)
+			answers <- answer{e, revision, err}
+		})
+	}
+	var last answer
+	for range list {
+		if last = <-answers; last.err == nil {
+			s.pool.works(last.from)
+			break
+		}
+	}
+	return last.from, last.revision, last.err
+}
+
+// readAt reads the prefix at one member, and returns the revision of the read.
+func (s *Store) readAt(ctx context.Context, e *endpoint) (revision int64, err error) {
+	err = s.once(ctx, e, true, func(ctx context.Context, e *endpoint) error {
 		revision, err = s.fetch(ctx, e)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return s.watchFrom(s.ctx, e, revision, standing)
+	return revision, err
 }
 
 func (s *Store) watchFrom(ctx context.Context, e *endpoint, revision int64, standing func()) error {
