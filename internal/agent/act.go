@@ -76,6 +76,9 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.ProveSlots:
 		a.cfg.Server.ProveSlots(act)
 		return nil
+	case ha.MakeSegment:
+		a.cfg.Server.MakeSegment(act.After)
+		return nil
 	}
 	if a.doOrder(now, o, action) {
 		return nil

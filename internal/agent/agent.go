@@ -55,7 +55,9 @@ type Server interface {
 	AdvanceSlot(ctx context.Context, slot ha.AdvanceSlot) error
 	ProveSlots(slots ha.ProveSlots) // in the background
 
-	Checkpoint() // in the background
+	// Checkpoint and MakeSegment go on in the background.
+	Checkpoint()
+	MakeSegment(after wal.Point)
 	Configure(ctx context.Context, dynamic map[string]any) error
 	MoveAside(ctx context.Context) error
 }

@@ -110,6 +110,7 @@ func (s *fakeServer) AdvanceSlot(_ context.Context, a ha.AdvanceSlot) error {
 }
 func (s *fakeServer) ProveSlots(ha.ProveSlots) { _ = s.call("prove slots") }
 func (s *fakeServer) Checkpoint()              { _ = s.call("checkpoint") }
+func (s *fakeServer) MakeSegment(wal.Point)    { _ = s.call("make segment") }
 func (s *fakeServer) Configure(_ context.Context, d map[string]any) error {
 	return s.call("configure %v", d["ttl"])
 }

@@ -254,6 +254,21 @@ func (h *hands) Checkpoint() {
 	})
 }
 
+// MakeSegment makes the next segment of a standby's log in the background.
+func (h *hands) MakeSegment(after wal.Point) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.look.segmentOf == after.Timeline {
+		return
+	}
+	h.look.segmentOf = after.Timeline
+	h.wait.Go(func() {
+		if err := h.pg.MakeSegment(h.base, after); err != nil && h.base.Err() == nil {
+			h.log.Warn("the next segment of the log was not made ahead; a hand-over will take longer", "err", err)
+		}
+	})
+}
+
 // Configure combines the dynamic configuration with the local one and gives the
 // result to the server.
 func (h *hands) Configure(ctx context.Context, dynamic map[string]any) error {

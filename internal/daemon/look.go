@@ -17,6 +17,7 @@ type lookCache struct {
 	systemID      string
 	checkpointed  wal.Timeline // the control file is known to name this timeline
 	checkpointing bool
+	segmentOf     wal.Timeline // for which a segment was made ahead: one, for its leader stops once
 	history       wal.History
 	historyTime   time.Time
 	canRewind     bool
@@ -91,7 +92,7 @@ func (h *hands) status(ctx context.Context) postgres.Status {
 func (h *hands) keep(cache lookCache) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	cache.checkpointing = h.look.checkpointing
+	cache.checkpointing, cache.segmentOf = h.look.checkpointing, h.look.segmentOf
 	h.look = cache
 }
 
@@ -132,6 +133,7 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	out.Received, out.Replayed = status.Received, status.Replayed
 	h.replayPause(ctx, status, out, cache)
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
+	out.LacksSegment = out.Streaming && cache.segmentOf != out.End.Timeline && h.pg.LacksSegment(out.End)
 	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
 	out.Synchronous = ha.Synchronous{Names: status.StandbyNames, Managed: status.StandbyNamesManaged, Since: status.StandbyNamesSince, Age: status.StandbyNamesAge}
 	for _, r := range status.Replication {

@@ -203,6 +203,10 @@ type Server struct {
 	Streaming bool
 	Archive   bool // not streaming, but fed from the archive
 
+	// LacksSegment: a standby that streams would have to make the next segment of its log
+	// while its primary shuts down.
+	LacksSegment bool
+
 	// Outgrown: it has stopped replaying, since the primary was started with higher
 	// values of the settings that a standby must not go below.
 	Outgrown bool

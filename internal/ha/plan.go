@@ -123,6 +123,9 @@ type (
 	// Checkpoint puts the new timeline into the control file, in the background.
 	Checkpoint struct{}
 
+	// MakeSegment makes the file of the next segment of a standby's log.
+	MakeSegment struct{ After wal.Point }
+
 	// ApplyConfig gives the dynamic configuration of that revision to the server.
 	ApplyConfig struct {
 		Document map[string]any
@@ -225,6 +228,7 @@ func (DropSlot) action()        {}
 func (AdvanceSlot) action()     {}
 func (ProveSlots) action()      {}
 func (Checkpoint) action()      {}
+func (MakeSegment) action()     {}
 func (ApplyConfig) action()     {}
 func (MoveAside) action()       {}
 func (KillServer) action()      {}

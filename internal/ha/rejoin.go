@@ -146,6 +146,9 @@ func follow(o Observation) Plan {
 		return wait(Paused, s.LoopWait)
 	case o.Server.Outgrown && !s.Pause: // B-517
 		return do(Outgrown, Stop{Mode: Fast, For: ForRepair})
+	case want == o.Server.Upstream && o.Server.Streaming && leader.State == cluster.StateStopping && o.Server.LacksSegment:
+		// While the leader still takes writes: to make it costs time, and then clients wait.
+		return Plan{Why: Following, Do: []Action{MakeSegment{After: o.Server.End}}, LookAgain: s.LoopWait}
 	case want == o.Server.Upstream && o.Server.Streaming:
 		return copySlots(o, proveSlots(o, keepSlots(o, wait(Following, s.LoopWait))))
 	case want == o.Server.Upstream && o.Server.End.Timeline == leader.Timeline && leader.Timeline != 0:

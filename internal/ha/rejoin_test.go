@@ -86,6 +86,19 @@ func TestAStoppedServerRejoins(t *testing.T) {
 	})
 }
 
+// The leader says that it is stopping before it does, and what a standby would have to
+// make at the end it makes then.
+func TestASegmentIsMadeBeforeItIsWaitedFor(t *testing.T) {
+	stopping := func(o *Observation) { o.Store.View.Members[0].State = cluster.StateStopping }
+	lacks := func(o *Observation) { o.Server.LacksSegment = true }
+	decided(t, standby, []decision{
+		{"the leader is stopping, and the segment is not there", both(stopping, lacks), after(Following, loop, MakeSegment{After: standby().Server.End})},
+		{"it is there", stopping, wait(Following, loop)},
+		{"the leader is not stopping", lacks, wait(Following, loop)},
+		{"this server does not stream", both(stopping, lacks, func(o *Observation) { o.Server.Streaming = false }), wait(Following, 10*soon)},
+	})
+}
+
 func TestAStandbyFollows(t *testing.T) {
 	// n2 has just been promoted; n3 still points at n1.
 	behindTheTimes := func() Observation {

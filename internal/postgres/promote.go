@@ -81,6 +81,7 @@ func (s *Server) promote(ctx context.Context, again time.Duration) error {
 	if err := s.hearsSignals(ctx, p); err != nil {
 		return fmt.Errorf("promote: %w", err)
 	}
+	s.leave(p)
 	request := s.cfg().data("promote")
 	// A request that stayed behind would be found at the next signal of any kind
 	// to the postmaster, when nobody wants it any more.

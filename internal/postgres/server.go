@@ -70,7 +70,11 @@ type Server struct {
 	restoring  *restoring // nil but during a custom bootstrap
 	closed     bool
 
-	files   sync.Mutex // one writer of the configuration files at a time
+	files sync.Mutex // one writer of the configuration files at a time
+
+	segments sync.Mutex // whoever puts a segment in place
+	leaving  *process   // whose promotion has begun; guarded by segments
+
 	session session
 	pending pendingCache
 }

@@ -8,6 +8,7 @@ import (
 
 	"matriarch/internal/cluster"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
 // How long work takes beside what the server itself needs.
@@ -444,6 +445,9 @@ func (x hands) AdvanceSlot(_ context.Context, slot ha.AdvanceSlot) error {
 
 // ProveSlots has nothing to do: no catalogue is simulated, and no slot is pending.
 func (x hands) ProveSlots(ha.ProveSlots) {}
+
+// MakeSegment does nothing: segments are no part of the simulated log.
+func (x hands) MakeSegment(wal.Point) {}
 
 // Checkpoint is made in the background.
 func (x hands) Checkpoint() {
