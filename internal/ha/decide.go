@@ -82,6 +82,9 @@ func upkeep(o Observation, plan Plan) Plan {
 		}
 		return plan
 	}
+	if plan.Why == NoPermit && o.awaited() && !o.renewalDue() {
+		return plan
+	}
 	var first, last []Action
 	switch {
 	case o.renewalDue() && o.urgent(plan) && (o.Store.LeaseID != 0 || !slices.Contains(plan.Do, Action(Acquire{}))):
@@ -126,6 +129,12 @@ func upkeep(o Observation, plan Plan) Plan {
 func (o Observation) hurried() bool {
 	return o.Contested() && o.Store.Leaderless < o.Store.Settings.RetryTimeout/2 && o.Server.Running && o.Store.LeaseID != 0 &&
 		o.Store.View.Initialize.SystemID() != "" && !o.Stopping
+}
+
+// awaited reports that this member has won the lead and is about to be promoted: clients
+// wait, and its own key can wait for that.
+func (o Observation) awaited() bool {
+	return o.Store.Current && o.Server.Role == Standby && o.Memory.Led < o.Store.Settings.RetryTimeout/2 && o.Store.LeaseID != 0
 }
 
 // urgent reports that the plan has what must not wait for the store: what writers wait

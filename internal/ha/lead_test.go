@@ -32,6 +32,8 @@ func TestTheElectedIsPromoted(t *testing.T) {
 		{"the promotion does not wait for a renewal of the lease", leaseOverdue, do(Promotion, Promote{}, Renew{})},
 		{"P8: not when the permit ran out before", over(time.Millisecond), wait(NoPermit, soon)},
 		{"P4: not while a promise to another leader holds", func(o *Observation) { o.Right.MayPromote = false }, wait(NoPermit, soon)},
+		{"clients wait for it: its configuration, and its own key, are for later", func(o *Observation) { o.Right.MayPromote, o.Store.Applied = false, 0 },
+			wait(NoPermit, soon)},
 		{"whatever became of the key: who leads is not asked of it", func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }, do(Promotion, Promote{})},
 		{"S1: without a guard too, while the permit runs", unguarded, do(Promotion, Promote{})},
 		{"B-095: a server that does not answer is waited for", func(o *Observation) { o.Server.Answering = false }, wait(Leading, soon)},
