@@ -132,7 +132,7 @@ func makeDirectories(cfg Config) error {
 		wanted = append(wanted, filepath.Dir(cfg.PgPass))
 	}
 	for _, d := range wanted {
-		if err := os.MkdirAll(d, 0o755); err != nil {
+		if err := makeOutside(d); err != nil {
 			return err
 		}
 	}

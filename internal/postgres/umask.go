@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,6 +48,23 @@ func TakeUmask(dataDir string) {
 // OutsideMode is that of a file that does not lie in the data directory: what the umask
 // leaves with which the process was started.
 func OutsideMode() fs.FileMode { return 0o666 &^ originalUmask() }
+
+// makeOutside makes a directory with those above it, by the umask of the start: clients
+// of other users have to get to a socket.
+func makeOutside(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if above := filepath.Dir(dir); above != dir {
+		if err := makeOutside(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(dir, 0o755&^originalUmask())
+}
 
 // FileMode is that of a file inside a data directory: readable for the group if the
 // directory is.

@@ -37,6 +37,15 @@ func TestTheUmaskIsTheDataDirectorys(t *testing.T) {
 		if err != nil || info.Mode().Perm() != want.file {
 			t.Errorf("%s: a file gets %v, want %v: %v", name, info.Mode(), want.file, err)
 		}
+		sockets := filepath.Join(dir, name+".run", "postgresql")
+		if err := makeOutside(sockets); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range []string{sockets, filepath.Dir(sockets)} {
+			if info, err := os.Stat(d); err != nil || info.Mode().Perm() != 0o755&^before {
+				t.Errorf("%s: the directory %s gets %v, %v", name, d, info.Mode(), err)
+			}
+		}
 		if got := fileMode(Config{DataDir: data}, filepath.Join(dir, "postgresql.conf")); got != outside {
 			t.Errorf("%s: a file outside gets %v, want %v", name, got, outside)
 		}
