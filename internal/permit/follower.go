@@ -25,7 +25,8 @@ type Follower struct {
 
 	wait     boottime.Instant // the quiet period lasts until here (P2)
 	promised boottime.Instant // the promises to leaders last until here (P4)
-	born     boottime.Instant // and those of the agent's earlier life until here
+	start    boottime.Instant // of the agent's life
+	born     boottime.Instant // the promises of an earlier one last until here
 	to       int64            // newest term that was promised to
 	longest  time.Duration    // the longest permit in the key's and leaders' words since the start
 
@@ -41,7 +42,7 @@ type Follower struct {
 // outlives the agent and is written before a newer term is acknowledged; without
 // one it is 0, and nothing is acknowledged before Node.Learn.
 func newFollower(me string, term int64, now boottime.Instant, i *ids, o omitted) *Follower {
-	f := &Follower{me: me, term: term, omitted: o, ids: i}
+	f := &Follower{me: me, term: term, omitted: o, ids: i, start: now}
 	f.informed = term > 0 || !f.keeps(termsOutlive)
 	if f.keeps(startIsQuiet) {
 		// What was acknowledged before is forgotten. The first sight of the key will
@@ -67,7 +68,9 @@ func (f *Follower) See(v View, now boottime.Instant) {
 	}
 	f.longest = max(f.longest, v.Electorate.Permit)
 	if first && f.keeps(startIsQuiet) {
-		f.born = now.Add(quiet(f.length()))
+		// What an earlier life acknowledged it did before this one began, and for a permit
+		// as long as the key says, or one that had ended when the key was shortened (P9).
+		f.born = f.start.Add(quiet(f.length()))
 	}
 	if first && f.keeps(startIsQuiet) || !first && f.keeps(changeIsQuiet) {
 		f.quieten(now)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"matriarch/internal/boottime"
 	"matriarch/internal/dcs"
 )
 
@@ -276,5 +277,23 @@ func TestAPromiseOutlivesTheWayToTheKey(t *testing.T) { // P4
 	}
 	if !put(1050 * time.Millisecond) {
 		t.Error("no permit after it")
+	}
+}
+
+// TestTheWaitForAnEarlierLifeCountsFromTheStart: what it acknowledged it did before, and
+// a store that is first seen later is no reason to wait longer.
+func TestTheWaitForAnEarlierLifeCountsFromTheStart(t *testing.T) {
+	start := boottime.Instant(time.Hour)
+	n := New("n1", time.Second, 5, start)
+	v := View{At: 9, Leader: "n1", Term: 5, Electorate: Electorate{Leader: "n1", Members: []string{"n2"}, Permit: 2 * time.Second}, Revision: 9}
+	seen := start.Add(400 * time.Millisecond)
+	n.Learn(v, seen)
+	if got, want := n.follower.Promised(), start.Add(quiet(2*time.Second)); got != want {
+		t.Errorf("promises of an earlier life are kept until %v after the start, want %v", got.Sub(start), want.Sub(start))
+	}
+	// The quiet period of a candidate is another matter: the leader's last put may have
+	// been as late as the first look (P2).
+	if at, ok := n.FreeAt(); !ok || at != seen.Add(quiet(2*time.Second)) {
+		t.Errorf("it may take over %v after the start, %v", at.Sub(start), ok)
 	}
 }
