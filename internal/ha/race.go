@@ -109,8 +109,12 @@ func raceRequested(o Observation) Plan {
 	}
 	if f.Candidate != "" {
 		for _, p := range o.Peers.of(o.candidates(false)) {
-			if p.Name != o.Me.Name && !p.Silent && !p.Nofailover && !p.WatchdogFailed && (!f.Switchover() || o.electable(p)) {
+			switch {
+			case p.Name == o.Me.Name, p.Silent, p.Nofailover, p.WatchdogFailed:
+			case !f.Switchover() || o.electable(p):
 				return wait(RaceLeftToCandidate, s.LoopWait) // B-118
+			case o.Store.Leaderless < 2*holdBack:
+				return wait(RaceLeftToCandidate, 2*soon) // the rest of the old primary's log is still coming in
 			}
 		}
 	}

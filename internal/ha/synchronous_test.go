@@ -162,6 +162,9 @@ func TestARaceByVotes(t *testing.T) {
 	behind := answer(func(p *Peer) { p.End = wal.Point{Timeline: 3, LSN: flushed - 1} })
 	ahead := answer(func(p *Peer) { p.End = wal.Point{Timeline: 3, LSN: flushed + 1} })
 	silent := answer(func(p *Peer) { *p = Peer{Name: "n3", Silent: true} })
+	open := func(leaderless time.Duration) func(*Observation) {
+		return func(o *Observation) { o.Store.Leaderless = leaderless }
+	}
 	decided(t, orphan, []decision{
 		{"B-946: a vote counts, though its member may not lead", both(quorum, answer(func(p *Peer) { p.Nofailover = true })), acquire(RaceWon)},
 		{"S2: not one of a member that is ahead", both(quorum, ahead, func(o *Observation) { o.Peers.Answers[0].Nofailover = true }), wait(RaceOutranked, 2*soon)},
@@ -170,7 +173,8 @@ func TestARaceByVotes(t *testing.T) {
 		{"B-115: and has them", both(requested("n1", "n2"), quorum), acquire(RaceWon)},
 		{"B-115: a failover that a person asked for does not", both(requested("", "n2"), quorum, silent), acquire(RaceWon)},
 		{"B-118: others leave it to a candidate that can be elected", both(requested("n1", "n3"), quorum), wait(RaceLeftToCandidate, hurry)},
-		{"L1: not to one that cannot", both(requested("n1", "n3"), quorum, behind), acquire(RaceWon)},
+		{"B-118: which may still be receiving what the others have", both(requested("n1", "n3"), quorum, behind, open(2*holdBack-1)), wait(RaceLeftToCandidate, 2*soon)},
+		{"L1: not for ever to one that cannot", both(requested("n1", "n3"), quorum, behind, open(2*holdBack)), acquire(RaceWon)},
 		{"B-145, L1: who stepped down does not wait for one that cannot", both(requested("n2", ""), quorum, behind), acquire(RaceWon)},
 		{"B-145, L1: nor for ever for one that can", both(requested("n2", ""), func(o *Observation) {
 			o.Store.Leaderless, o.Peers.Age = steppedBack, soon
