@@ -49,6 +49,9 @@ func TestPermanentSlots(t *testing.T) {
 		}
 	}
 
+	for _, n := range c.Others(leader) {
+		n.WaitLog(0, "a logical slot can be used after a promotion")
+	}
 	c.WaitReplayed(leader)
 	began := time.Now()
 	leader.KillNode()
