@@ -138,12 +138,13 @@ func (o Observation) awaited() bool {
 }
 
 // urgent reports that the plan has what must not wait for the store: what writers wait
-// for, and while the store is away the readers of a server that was stopped for that,
-// and the slots, which failsafe mode goes on with (B-353).
+// for, the way back to a leader, for a store that a node has just found again may be
+// electing still, and while the store is away the readers of a server that was stopped
+// for that, and the slots, which failsafe mode goes on with (B-353).
 func (o Observation) urgent(p Plan) bool {
 	return slices.ContainsFunc(p.Do, func(a Action) bool {
 		switch a.(type) {
-		case Acquire, Release, PrePromote, Promote, StartPrimary:
+		case Acquire, Release, PrePromote, Promote, StartPrimary, Stop, Rewind:
 			return true
 		case StartStandby, CreateSlot, DropSlot, AdvanceSlot:
 			return !o.Store.Current

@@ -32,6 +32,7 @@ func TestAStoppedServerRejoins(t *testing.T) {
 		{"B-296: exactly", ends(at(3, flushed+100)), stream},
 		{"B-296: an older timeline", ends(at(2, 0x4000000)), stream},
 		{"B-296, S3: beyond the fork by one byte", beyond, rewind},
+		{"the rewind does not wait for a renewal of the lease", both(beyond, leaseOverdue), do(RejoinRewinding, Rewind{From: bare(fromN2())}, Renew{})},
 		{"B-296, S3: an older timeline beyond its end", ends(at(2, 0x4000001)), rewind},
 		{"B-296, S3: a later timeline than the leader's", ends(at(5, 1)), rewind},
 		{"S3: the same number, but another beginning", both(ends(at(4, 1)), func(o *Observation) {
