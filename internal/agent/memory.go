@@ -24,7 +24,8 @@ type memory struct {
 	prepared   bool      // pre_promote has agreed in this reign
 	unprepared time.Time // when it last did not
 	rewindFrom string    // the member against whom it was lost
-	finished   int       // how many works had ended when this was last looked at
+	ending     time.Time
+	finished   int // how many works had ended when this was last looked at
 	wasRunning bool
 	crashed    bool
 	seen       map[string]time.Time // slot name to when its member was last in the view
@@ -144,6 +145,12 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	o.Memory = ha.Memory{
 		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
+	}
+	if o.Stopping {
+		if m.ending.IsZero() {
+			m.ending = now
+		}
+		o.Memory.Ending = now.Sub(m.ending)
 	}
 	if m.leads {
 		o.Memory.Led = now.Sub(m.ledSince)

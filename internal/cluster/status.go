@@ -223,6 +223,9 @@ type Sync struct {
 	Standbys []string
 	Quorum   int
 	Modified int64
+
+	// Illegible: there is a key, and nobody can tell who is named in it.
+	Illegible bool
 }
 
 // Includes reports whether the name is the key's leader or one of its standbys.
@@ -255,7 +258,8 @@ func parseSync(e Entry, faults *[]string) Sync {
 	}
 	f, err := object(e.Data)
 	if err != nil {
-		*faults = append(*faults, "sync is not a JSON object")
+		*faults = append(*faults, "sync is not a JSON object: in synchronous mode nobody takes over until the leader has put it again")
+		s.Illegible = true
 		return s
 	}
 	s.Leader, s.Quorum = f.text("leader"), int(f.number("quorum"))

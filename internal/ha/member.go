@@ -15,6 +15,9 @@ func (o Observation) member() cluster.Member {
 		Guard: o.Guard(), PendingRestart: len(o.Server.PendingRestart) > 0, PendingReason: o.Server.PendingRestart,
 		CheckpointPending: o.Leadership() == Ours && (o.checkpointPending() || o.Role() == cluster.RolePromoted),
 	}
+	if o.goesAway() && !o.Me.Tags.Nosync() {
+		m.Tags["nosync"], m.Tags["sync_priority"] = true, 0
+	}
 	if !o.Schedule.At.IsZero() {
 		m.ScheduledRestart = o.Schedule.Published
 	}

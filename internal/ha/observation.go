@@ -391,6 +391,7 @@ type Memory struct {
 	Awake      time.Duration // since the agent started
 	Led        time.Duration // since this node began to lead, in this life of its agent; 0: it does not
 	Released   time.Duration // since this node gave up the leader key by itself; 0: never
+	Ending     time.Duration // since the agent was told to end
 	Crashed    bool          // the server died under this agent's eyes
 	Forked     bool          // the last leader's history did not contain this server's log, and nothing was done about it
 	Prepared   bool          // pre_promote has agreed since this node took the lead

@@ -129,6 +129,8 @@ func restart(o Observation) (Plan, bool) {
 		return say(RestartRefused, Impossible)
 	case o.MayWrite() && !o.firm():
 		return wait(NoPermit, soon), true
+	case o.onDuty() && o.Order.Age < 2*o.Store.Settings.LoopWait:
+		return wait(Restarting, soon), true
 	}
 	// What the checkpoint writes while clients still write, the one of the shutdown
 	// need not.

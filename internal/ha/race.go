@@ -27,7 +27,7 @@ func race(o Observation) Plan {
 		return take(o, RaceRetaken)
 	case o.Me.Tags.Nofailover(): // S6
 		return wait(RaceNofailover, s.LoopWait)
-	case o.excluded(), o.Memory.Forked, o.Right.Barred, o.unprepared(): // S6, S3, B-110, B-101
+	case o.excluded() && !o.namedByHand(), o.Memory.Forked, o.Right.Barred, o.unprepared(): // S6, S3, B-110, B-101
 		return wait(RaceExcluded, s.LoopWait)
 	case !o.Right.Free && o.Right.FreeIn >= Idle:
 		return take(o, RaceWon)
@@ -81,7 +81,17 @@ func (o Observation) excluded() bool {
 	if _, listed := v.Failsafe[o.Me.Name]; s.Failsafe && len(v.Failsafe) > 0 && !listed {
 		return true
 	}
+	if s.Synchronous != "" && v.Sync.Illegible {
+		return true // anybody at all may lack what was acknowledged (S2)
+	}
 	return o.syncActive() && s.Synchronous == "on" && !v.Sync.Includes(o.Me.Name)
+}
+
+// namedByHand reports that a person asked for a failover to this member, and has been
+// told what may be lost (B-109, B-115).
+func (o Observation) namedByHand() bool {
+	f := o.Store.View.Failover
+	return f.Candidate == o.Me.Name && !f.Switchover() && f.At == ""
 }
 
 // syncActive reports that synchronous mode is configured and a leader has said in

@@ -274,6 +274,14 @@ func TestARaceInSynchronousMode(t *testing.T) {
 		{"S2, B-129: a sync standby ahead goes first", both(synchronous("on", 0, "n2", "n3"), ahead), wait(RaceOutranked, 2*soon)},
 		{"B-401: without a leader in the key the mode is not in force",
 			both(synchronous("on", 0, "n3"), func(o *Observation) { o.Store.View.Sync.Leader = "" }), acquire(RaceWon)},
+		{"S2: a key that nobody can read may have named others", both(synchronous("on", 0, "n2"), func(o *Observation) {
+			o.Store.View.Sync = cluster.Sync{Modified: 6, Illegible: true}
+		}), wait(RaceExcluded, hurry)},
+		{"but a person may choose", both(requested("", "n2"), synchronous("on", 0, "n2"), func(o *Observation) {
+			o.Store.View.Sync = cluster.Sync{Modified: 6, Illegible: true}
+		}), acquire(RaceWon)},
+		{"B-109: a person may choose an outsider", both(requested("", "n2"), synchronous("on", 0, "n3")), acquire(RaceWon)},
+		{"B-108: not for a switchover", both(requested("n1", "n2"), synchronous("on", 0, "n3")), wait(RaceExcluded, hurry)},
 		{"S2, B-135: a quorum of votes", synchronous("quorum", 1, "n2", "n3"), acquire(RaceWon)},
 		{"S2, B-135: too few votes", both(synchronous("quorum", 1, "n2", "n3"), answer(func(p *Peer) { *p = Peer{Name: "n3", Silent: true} })),
 			wait(RaceOutranked, 2*soon)},

@@ -38,7 +38,16 @@ func request(o Observation) (Plan, bool) {
 	}
 	// The checkpoint is written while clients still write; the one of the
 	// shutdown then has little left to do.
-	return do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true}), true
+	return do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true, Within: o.stopLimit()}), true
+}
+
+// stopLimit is how long a primary has to stop before it is stopped harder; 0: without
+// limit. In synchronous mode another member has what was acknowledged (B-152, B-172).
+func (o Observation) stopLimit() time.Duration {
+	if o.Store.Settings.Synchronous == "" {
+		return 0
+	}
+	return max(0, o.Store.Settings.PrimaryStopTimeout)
 }
 
 // candidates are the members that could take over (B-140). Without the one that
@@ -157,8 +166,15 @@ func end(o Observation) Plan {
 		return wait(AgentEnding, soon) // the others need not wait if the store knows
 	case o.Server.Frozen && o.MayWrite():
 		return do(AgentEnding, KillServer{}) // it cannot be stopped in order, nor let go
+	case o.onDuty() && o.Memory.Ending < 2*o.Store.Settings.LoopWait:
+		return wait(AgentEnding, soon)
 	case o.Server.Running:
-		return do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: o.Server.Role == Primary && o.Server.Answering})
+		primary := o.Server.Role == Primary
+		stop := Stop{Mode: Fast, For: ForAgentEnd, Checkpoint: primary && o.Server.Answering}
+		if primary {
+			stop.Within = o.stopLimit()
+		}
+		return do(AgentEnding, stop)
 	case o.Leadership() == Ours && o.Last.Work == StoppingServer && !o.Last.Failed:
 		return do(AgentEnding, Release{Optime: o.Last.Optime})
 	case o.Leadership() == Ours:

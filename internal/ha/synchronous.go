@@ -184,6 +184,18 @@ func rank(last bool) int {
 	return 0
 }
 
+// onDuty reports that commits wait for this standby. Before it goes away in order it asks
+// to be let go, for a while: a courtesy to those who write (B-455).
+func (o Observation) onDuty() bool {
+	return o.Store.Current && o.Server.Running && o.Server.Role == Standby && o.syncActive() && containsName(o.Store.View.Sync.Standbys, o.Me.Name) &&
+		!strings.EqualFold(o.Store.View.Leader.Name, o.Me.Name)
+}
+
+// goesAway reports that this server is about to be stopped in order.
+func (o Observation) goesAway() bool {
+	return o.Server.Role == Standby && o.Store.Settings.Synchronous != "" && (o.Stopping || o.Order.Task == ToRestart && (!o.Order.TakenUp || o.Last.Count <= o.Order.After))
+}
+
 // silent reports that a member's agent has been silent for so long that commits are not
 // to wait for its server any more. Patroni's members send no heartbeats.
 func (o Observation) silent(m cluster.Member) bool {

@@ -181,3 +181,49 @@ func TestARaceByVotes(t *testing.T) {
 		}), acquire(RaceWon)},
 	})
 }
+
+// A standby for which commits wait asks to be let go before it stops (B-455).
+func TestASynchronousStandbyAsksToBeLetGo(t *testing.T) {
+	asks := func(start func() Observation) func() Observation {
+		return func() Observation {
+			o := start()
+			synchronous("on", 0, "n2")(&o)
+			m := o.member()
+			m.Lease = o.Store.LeaseID
+			for i := range o.Store.View.Members {
+				if o.Store.View.Members[i].Name == o.Me.Name {
+					o.Store.View.Members[i] = m // and it is published
+				}
+			}
+			return o
+		}
+	}
+	ending := func() Observation {
+		o := standby()
+		o.Stopping = true
+		return o
+	}
+	letGo := func(o *Observation) { o.Store.View.Sync.Standbys = nil }
+	stops := do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd})
+	decided(t, asks(ending), []decision{
+		{"it waits", nil, wait(AgentEnding, soon)},
+		{"until it is let go", letGo, stops},
+		{"not for ever", func(o *Observation) { o.Memory.Ending = 2 * loop }, stops},
+		{"not with the store away", storeAway, stops},
+	})
+	decided(t, asks(told(standby, Order{Task: ToRestart})), []decision{
+		{"it waits before a restart", nil, wait(Restarting, soon)},
+		{"until it is let go", letGo, begins(true)},
+		{"not for ever", func(o *Observation) { o.Order.Age = 2 * loop }, begins(true)},
+	})
+	o := ending()
+	synchronous("on", 0, "n2")(&o)
+	o.Me.Tags = cluster.Tags{"zone": "east"}
+	if m := o.member(); !m.Tags.Nosync() || m.Tags["zone"] != "east" || o.Me.Tags.Nosync() {
+		t.Errorf("published: %v", m.Tags)
+	}
+	o.Stopping = false
+	if m := o.member(); m.Tags.Nosync() {
+		t.Errorf("and still, when it stays: %v", m.Tags)
+	}
+}

@@ -35,6 +35,7 @@ func TestSynchronousMode(t *testing.T) {
 		{"priority: a standby is synchronous from the first", func(t *testing.T) { s.key(t, 1, 0) }},
 		{"priority: the synchronous standby is lost, and the other takes its place", s.standbyLost},
 		{"priority: the primary is lost, and the synchronous standby takes over", s.primaryLost},
+		{"priority: a person chooses a member that is not synchronous", s.byHand},
 		{"the mode is changed to quorum", func(t *testing.T) {
 			s.configure(t, map[string]any{"synchronous_mode": "quorum"})
 			s.key(t, 2, 1)
@@ -145,6 +146,23 @@ func (s *synced) switchover(t *testing.T) {
 	t.Logf("longest pause of writes: %v", milliseconds(s.a.gap(from)))
 	s.c.WaitWhole(lab.Patience)
 	s.key(t, 2, 1)
+}
+
+func (s *synced) byHand(t *testing.T) {
+	leader := s.c.WaitWhole(lab.Patience)
+	synchronous := s.key(t, 1, 0)[0]
+	to := s.c.Others(leader)[0]
+	if to.Name == synchronous {
+		to = s.c.Others(leader)[1]
+	}
+	s.c.WaitReplayed(leader)
+	a, err := leader.Ask(t.Context(), lab.Patience, "POST", "/failover", fmt.Sprintf(`{"candidate":%q}`, to.Name))
+	if err != nil || a.Code != 200 {
+		t.Fatalf("failover: %d %s %v", a.Code, a.Body, err)
+	}
+	s.a.wait(t, lab.Patience, to, s.a.Now())
+	s.c.WaitWhole(lab.Patience)
+	s.key(t, 1, 0)
 }
 
 func (s *synced) strict(t *testing.T) {
