@@ -224,8 +224,9 @@ func (h *hands) control(ctx context.Context, running bool, out *ha.Server, cache
 	}
 	cache.systemID = data.SystemIdentifier
 	out.CheckpointTimeline = data.Checkpoint.Timeline
-	if !cache.rewindKnown {
-		cache.canRewind, cache.rewindKnown = h.pg.RewindPossible(ctx), true
+	if !cache.rewindKnown { // a No may have been the tool's trouble, or be mended while the server is down
+		cache.canRewind = h.pg.RewindPossible(ctx)
+		cache.rewindKnown = cache.canRewind
 	}
 	out.CanRewind = cache.canRewind
 	out.Clean = data.State == conf.StateShutDown || data.State == conf.StateShutDownInRecovery

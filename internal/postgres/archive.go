@@ -18,14 +18,6 @@ import (
 // that only this server has. What cannot be archived is logged and passed over,
 // as in Patroni: the rewind is needed all the same.
 func (s *Server) archiveReady(ctx context.Context) {
-	mode, err := s.setting(ctx, "archive_mode")
-	if on, _ := conf.ParseBool(mode); err != nil || !on && mode != "always" {
-		return
-	}
-	command, err := s.setting(ctx, "archive_command")
-	if err != nil || command == "" {
-		return
-	}
 	cfg := s.cfg()
 	dir := cfg.data("pg_wal", "archive_status")
 	entries, err := os.ReadDir(dir)
@@ -33,19 +25,38 @@ func (s *Server) archiveReady(ctx context.Context) {
 		s.log.Warn("ready segments are not archived", "err", err)
 		return
 	}
+	var ready []string
 	for _, entry := range entries { // ReadDir sorts by name
-		name, ready := strings.CutSuffix(entry.Name(), ".ready")
-		if !ready || !isSegment(name) {
-			continue
+		if name, is := strings.CutSuffix(entry.Name(), ".ready"); is && isSegment(name) {
+			ready = append(ready, name)
 		}
+	}
+	if len(ready) == 0 {
+		return
+	}
+	command, archives := s.archiveCommand(ctx)
+	if !archives {
+		return
+	}
+	for _, name := range ready {
 		if err := s.archive(ctx, cfg, command, name); err != nil {
 			s.log.Warn("segment is not archived", "segment", name, "err", err)
 			continue
 		}
-		if err := durable.Rename(filepath.Join(dir, entry.Name()), filepath.Join(dir, name+".done")); err != nil {
+		if err := durable.Rename(filepath.Join(dir, name+".ready"), filepath.Join(dir, name+".done")); err != nil {
 			s.log.Warn("segment is archived, but not marked", "segment", name, "err", err)
 		}
 	}
+}
+
+// archiveCommand is what archives a segment, if archiving is on.
+func (s *Server) archiveCommand(ctx context.Context) (string, bool) {
+	mode, err := s.setting(ctx, "archive_mode")
+	if on, _ := conf.ParseBool(mode); err != nil || !on && mode != "always" {
+		return "", false
+	}
+	command, err := s.setting(ctx, "archive_command")
+	return command, err == nil && command != ""
 }
 
 // segmentName is a segment's, or that of the last, partial one of a timeline.

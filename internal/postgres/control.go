@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"matriarch/internal/postgres/conf"
@@ -72,7 +73,7 @@ func shutdownPosition(cfg Config) (wal.Point, bool) {
 	switchAt := wal.Point{Timeline: control.checkpoint.Timeline, LSN: last.previous}
 	before, err := readRecordHead(cfg, switchAt, control.segmentSize)
 	switch {
-	case err != nil && !errors.Is(err, errRecord):
+	case err != nil && !errors.Is(err, errRecord) && !errors.Is(err, fs.ErrNotExist): // its segment may be gone
 		return wal.Point{}, false
 	case err == nil && before.is(segmentSwitch):
 		return switchAt, true

@@ -27,7 +27,7 @@ var ErrEndUnknown = errors.New("where the log ends is not known")
 // the control file does not name yet: then there is a history file of it, or a minimum
 // recovery point on it (xlog.c, CreateEndOfRecoveryRecord).
 func (s *Server) CrashEnd(ctx context.Context) (wal.Point, error) {
-	if s.current() != nil {
+	if s.current() != nil || len(relatives(s.cfg().DataDir)) > 0 {
 		return wal.Point{}, fmt.Errorf("find the end of the log: %w", ErrRunning)
 	}
 	data, err := s.Control(ctx)

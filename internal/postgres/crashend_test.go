@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -41,6 +43,30 @@ func TestEndOfACrashedPrimarysLogIsItsLastRecord(t *testing.T) {
 	n.must(n.Stop(within(t), StopOptions{Mode: Fast}))
 	if end, err := n.CrashEnd(within(t)); !errors.Is(err, ErrEndUnknown) {
 		t.Fatalf("of a server that was stopped in order: %s, %v", end, err)
+	}
+}
+
+// A standby archives nothing: what a crashed primary had ready is archived before it
+// becomes one, or it would be missing in the archive for ever.
+func TestReadySegmentsOfACrashedPrimaryAreArchived(t *testing.T) {
+	archive := t.TempDir()
+	n := newPrimary(t, "n1", func(c *Config) {
+		c.Parameters["archive_mode"], c.Parameters["archive_command"] = "on", "test -e "+archive+"/may && cp %p "+archive+"/%f"
+	})
+	if err := os.Chmod(archive, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	n.sql("create table t(a int); select pg_switch_wal()")
+	eventually(t, "a segment is ready", func() (bool, string) {
+		ready, err := filepath.Glob(n.cfg().data("pg_wal", "archive_status", "*.ready"))
+		return len(ready) > 0, fmt.Sprint(ready, err)
+	})
+	n.crash()
+	n.must(os.WriteFile(filepath.Join(archive, "may"), nil, 0o644))
+	n.must(n.StartStandby(within(t), Nobody))
+	n.must(n.WaitReady(within(t)))
+	if got, err := filepath.Glob(filepath.Join(archive, "0000*")); err != nil || len(got) == 0 {
+		t.Fatalf("archived: %v, %v", got, err)
 	}
 }
 

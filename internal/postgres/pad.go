@@ -22,8 +22,9 @@ const (
 // it fills the old one with zeros, makes them durable, and every standby is sent them,
 // and all that while nobody can write, 16 MiB as a rule. Written before the stop, as
 // messages that mean nothing to anybody, they cost no client's time and no more log
-// than before. Where logical slots are, their readers might show the messages to
-// somebody; there it is left to the shutdown.
+// than before. Where logical slots are, here or by its feedback on a standby, their readers
+// might show the messages to somebody; there, and where segments are long, it is left to
+// the shutdown. A standby has nothing to fill.
 func (s *Server) PadSegment(ctx context.Context) (bool, error) {
 	conn, err := s.connectLocal(ctx, "Patroni checkpoint", false)
 	if err != nil {
@@ -42,7 +43,7 @@ func (s *Server) PadSegment(ctx context.Context) (bool, error) {
 const padQuery = `
 SELECT current_setting('archive_mode') <> 'off'
     AND (current_setting('server_version_num')::int >= 150000 OR current_setting('archive_command') <> '')
-    AND NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical'),
+    AND NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical' OR catalog_xmin IS NOT NULL),
   s.size, (s.size - mod(pg_current_wal_insert_lsn() - '0/0'::pg_lsn, s.size))::bigint
 FROM (SELECT setting::bigint AS size FROM pg_settings WHERE name = 'wal_segment_size') s`
 
@@ -52,6 +53,10 @@ func pad(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		return false, err
 	}
 	var last int64
+	var standby bool
+	if err := conn.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&standby); err != nil || standby {
+		return false, err
+	}
 	for padded := false; ; padded = true {
 		var switches bool
 		var size, rest int64
@@ -59,7 +64,7 @@ func pad(ctx context.Context, conn *pgx.Conn) (bool, error) {
 			return padded, err
 		}
 		// More left than before: others have filled the segment.
-		if !switches || rest <= padRest || padded && rest > last {
+		if !switches || size > segmentMost || rest <= padRest || padded && rest > last {
 			return padded, nil
 		}
 		last = rest

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"matriarch/internal/durable"
 	"matriarch/internal/wal"
 )
@@ -61,38 +63,51 @@ func (s *Server) MakeSegment(ctx context.Context, received wal.Point) error {
 	if !ok {
 		return fmt.Errorf("make the next segment: the control file is just being written")
 	}
-	// The server removes what is left of it after a crash (xlog.c, RemoveTempXlogFiles).
+	// One name only, and a new file: what an agent that was killed has left must never be
+	// written to, it could be part of the log by now.
 	temp := cfg.data("pg_wal", "xlogtemp.matriarch")
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("make the next segment: %w", err)
+	}
 	defer os.Remove(temp)
 	if err := zeros(ctx, temp, control.segmentSize, fileMode(cfg, temp)); err != nil {
 		return fmt.Errorf("make the next segment: %w", err)
 	}
-	s.segments.Lock()
-	defer s.segments.Unlock()
-	if p := s.current(); p == nil || s.leaving == p {
-		return nil
-	}
-	if standby, err := s.inRecovery(ctx); err != nil || !standby {
-		return err
+	if now := s.Status(ctx); !now.Answering || !now.InRecovery || now.Timeline != received.Timeline {
+		return nil // it has gone on to another timeline, or ended
 	}
 	name := segmentAfter(received, control.segmentSize)
-	err := os.Link(temp, cfg.data("pg_wal", name))
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case err == nil:
-		err = durable.SyncDir(cfg.data("pg_wal"))
+	if placed, err := s.placeSegment(temp, cfg.data("pg_wal", name)); err != nil || !placed {
+		return err
 	}
-	if err != nil {
+	if err := durable.SyncDir(cfg.data("pg_wal")); err != nil {
 		return fmt.Errorf("make the next segment: %w", err)
 	}
 	s.log.Info("the next segment of the log is there, before it is needed", "segment", name)
 	return nil
 }
 
+// placeSegment gives the file its name, if there is none of that name and no promotion
+// has begun. A file system that cannot do it in one step leaves it to the server.
+func (s *Server) placeSegment(temp, path string) (bool, error) {
+	s.segments.Lock()
+	defer s.segments.Unlock()
+	if p := s.current(); p == nil || s.leaving == p {
+		return false, nil
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrExist), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return false, nil
+	}
+	return false, fmt.Errorf("make the next segment %s: %w", path, err)
+}
+
 // zeros makes a durable file of zeros.
 func zeros(ctx context.Context, path string, size uint64, mode fs.FileMode) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, mode)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,29 @@ func TestNextSegmentOfAStandbyIsMadeAhead(t *testing.T) {
 	}
 }
 
+// What an agent that was killed has left under the temporary name can be part of the log
+// by now: nothing is ever written to it.
+func TestALeftOverOfASegmentIsNotWrittenTo(t *testing.T) {
+	archiving := func(c *Config) { c.Parameters["archive_mode"], c.Parameters["archive_command"] = "on", "true" }
+	n1 := newPrimary(t, "n1", archiving)
+	n2 := newStandby(t, "n2", n1, archiving)
+	at := wal.Point{Timeline: 1, LSN: n1.Status(within(t)).Position}
+	precious := n2.cfg().data("pg_wal", "precious")
+	n2.must(os.WriteFile(precious, []byte("log"), 0o600))
+	n2.must(os.Link(precious, n2.cfg().data("pg_wal", "xlogtemp.matriarch")))
+	_ = os.Remove(n2.cfg().data("pg_wal", segmentAfter(at, 16<<20)))
+	n2.must(n2.MakeSegment(within(t), at))
+	if text, err := os.ReadFile(precious); err != nil || string(text) != "log" {
+		t.Fatalf("it holds %q now: %v", text, err)
+	}
+	if n2.LacksSegment(at) {
+		t.Error("and no segment was made")
+	}
+	if _, err := os.Lstat(n2.cfg().data("pg_wal", "xlogtemp.matriarch")); err == nil {
+		t.Error("the temporary name is left")
+	}
+}
+
 func TestSegmentAfter(t *testing.T) {
 	for at, want := range map[wal.LSN]string{
 		0x6000001: "000000030000000000000007", 0x6FFFFFF: "000000030000000000000007", 0x7000000: "000000030000000000000007",

@@ -37,12 +37,27 @@ func (s *Server) StartStandby(ctx context.Context, upstream Upstream) error {
 	if err := s.mayStart(ctx); err != nil {
 		return err
 	}
+	if s.crashedAsPrimary(ctx) {
+		// A standby archives nothing, and the others have marked theirs as archived by this
+		// one: what is ready would be missing in the archive for ever.
+		s.archiveReady(ctx)
+	}
 	if err := s.writeSignal(); err != nil {
 		return fmt.Errorf("start as standby: %w", err)
 	}
 	s.setUpstream(&upstream)
 	s.waitForNobody()
 	return s.start(ctx, true)
+}
+
+// crashedAsPrimary reports that the directory is that of a primary which was not shut
+// down in order.
+func (s *Server) crashedAsPrimary(ctx context.Context) bool {
+	if s.hasSignal(s.cfg()) || s.isCopy() {
+		return false
+	}
+	data, err := s.Control(ctx)
+	return err == nil && (data.State == conf.StateInProduction || data.State == conf.StateShuttingDown || data.State == conf.StateInCrashRecovery)
 }
 
 func (s *Server) setUpstream(u *Upstream) {

@@ -86,6 +86,7 @@ func (s *Server) awaitStop(ctx context.Context, p *process, options *StopOptions
 	}
 	tick := time.NewTicker(stopPoll)
 	defer tick.Stop()
+	told := false
 	for {
 		select {
 		case <-p.ended:
@@ -100,6 +101,9 @@ func (s *Server) awaitStop(ctx context.Context, p *process, options *StopOptions
 			}
 			if at, ok := shutdownPosition(s.cfg()); ok {
 				options.notice(at)
+			} else if control, read := readControlFile(s.cfg()); read && control.state == controlShutDown && !told {
+				told = true
+				s.shutdownNotice(ctx, options) // the records cannot be read here; PostgreSQL's tools may
 			}
 		}
 	}
