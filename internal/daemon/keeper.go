@@ -54,10 +54,11 @@ type keeper struct {
 
 	mu     sync.Mutex // of what follows; nobody waits for anything with it in hand
 	giveUp time.Duration
-	guard  *fence.Guard // nil: not connected
-	off    bool         // no guard can be had; said already
-	server int          // the postmaster that the guard has; 0: none
-	armed  bool         // as told last
+	guard  *fence.Guard  // nil: not connected
+	off    bool          // no guard can be had; said already
+	server int           // the postmaster that the guard has; 0: none
+	gone   chan struct{} // closed when it has none any more
+	armed  bool          // as told last
 	// mayWrite: the server may be a primary, as the last pass has said.
 	mayWrite bool
 	until    deadline
@@ -71,7 +72,7 @@ type keeper struct {
 func newKeeper(dataDir string, giveUp time.Duration, log *slog.Logger) *keeper {
 	k := &keeper{
 		socket: filepath.Clean(dataDir) + ".guard", giveUp: giveUp, log: log,
-		news: make(chan struct{}, 1), quit: make(chan struct{}), heard: make(chan struct{}), wake: func() {}, kill9: func() {},
+		news: make(chan struct{}, 1), quit: make(chan struct{}), heard: make(chan struct{}), gone: make(chan struct{}), wake: func() {}, kill9: func() {},
 	}
 	k.state.run()
 	k.watch.Go(k.attend)
@@ -138,7 +139,40 @@ func (k *keeper) lose(g *fence.Guard) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.guard == g {
-		k.guard, k.server, k.armed = nil, 0, false
+		k.guard = nil
+		k.serverGone()
+	}
+}
+
+// serverGone notes that the guard has no server. The mutex is held.
+func (k *keeper) serverGone() {
+	k.server, k.armed = 0, false
+	close(k.gone)
+	k.gone = make(chan struct{})
+}
+
+// gonePatience is how long a start waits for the guard's word that the last server is
+// gone. The postmaster ends first, and each of its children may still be writing.
+const gonePatience = 5 * time.Second
+
+// awaitGone waits until the guard has no server. Its word is what counts: a start that
+// came between the end of the postmaster and the end of the last of its children would
+// be refused, and the lead handed on for it.
+func (k *keeper) awaitGone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, gonePatience)
+	defer cancel()
+	for {
+		k.mu.Lock()
+		server, gone := k.server, k.gone
+		k.mu.Unlock()
+		if server == 0 || k.current() == nil {
+			return nil
+		}
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until processes of server %d are gone: %w", server, ctx.Err())
+		}
 	}
 }
 
@@ -146,6 +180,9 @@ func (k *keeper) lose(g *fence.Guard) {
 // guarded from its first instruction: without a permit in force it is frozen before
 // it answers anybody. Whoever means to start one asks permitted first.
 func (k *keeper) Launch(ctx context.Context, c postgres.Command) (int, error) {
+	if err := k.awaitGone(ctx); err != nil { // before our turn, for which passes wait
+		return 0, fmt.Errorf("launch the server by its guard: %w", err)
+	}
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	g, err := k.connect(ctx)

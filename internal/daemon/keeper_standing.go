@@ -163,7 +163,7 @@ func (k *keeper) note(e fence.Event) {
 	case fence.Exited:
 		s.run()
 		if k.server == e.Exit.PID {
-			k.server, k.armed = 0, false
+			k.serverGone()
 		}
 	}
 }

@@ -409,3 +409,22 @@ func TestWithoutAGuardTheServerIsKilledAtTheEndOfThePermit(t *testing.T) {
 	default:
 	}
 }
+
+// A postmaster that is killed ends before its children do, and the guard has the server
+// until the last of them. A start that comes in between waits for that.
+func TestAStartWaitsForTheLastProcessOfTheServerBefore(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	c := sleeper(t)
+	c.Path, c.Args = "/bin/sh", []string{"sh", "-c", "sleep 1 & exec sleep 60"}
+	pid := k.launched(t, c)
+	awaitThat(t, "the shell has begun its child, and become a sleeper", func() (bool, any) {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		return err == nil && strings.TrimSpace(string(name)) == "sleep", string(name)
+	})
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if next := k.launched(t, sleeper(t)); next == pid {
+		t.Errorf("the server is %d again", next)
+	}
+}
