@@ -39,7 +39,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 	case ha.AskPeers:
 		ask, cancel := a.limit(ctx, act.Within)
 		defer cancel()
-		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(now, a.cfg.Peers.Ask(ask, act.Members))}
+		a.memory.peers = ha.Peers{Asked: true, Mine: o.Server.End, Answers: a.memory.withSilent(now, o.Store.View.Revision, a.cfg.Peers.Ask(ask, act.Members))}
 		a.memory.peersAt, a.memory.peersDone = now, a.cfg.Now()
 		return nil
 	case ha.AskFailsafe:

@@ -186,14 +186,15 @@ const silentFor = 2 * time.Second
 
 // withSilent adds those who were silent when they were asked last, and were not asked
 // again for that.
-func (m *memory) withSilent(now time.Time, answers []ha.Peer) []ha.Peer {
+func (m *memory) withSilent(now time.Time, revision int64, answers []ha.Peer) []ha.Peer {
 	answered := func(name string) bool {
 		return slices.ContainsFunc(answers, func(p ha.Peer) bool { return p.Name == name })
 	}
 	was := m.unanswered
 	m.unanswered = map[string]time.Time{}
-	for _, p := range answers {
-		if p.Silent {
+	for i := range answers {
+		if p := &answers[i]; p.Silent {
+			p.Unheard = revision
 			m.unanswered[p.Name] = now
 		}
 	}

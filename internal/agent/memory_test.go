@@ -182,15 +182,15 @@ func TestASilentMemberIsAskedAgain(t *testing.T) {
 	silent := ha.Peer{Name: "n3", Silent: true}
 	round := func(after time.Duration, answers ...ha.Peer) (names []string) {
 		l.now = l.now.Add(after)
-		l.memory.peers.Answers = l.withSilent(l.now, answers)
+		l.memory.peers.Answers = l.withSilent(l.now, 7, answers)
 		for _, p := range l.memory.peers.Answers {
 			names = append(names, p.Name)
 		}
 		return names
 	}
 	n2 := ha.Peer{Name: "n2"}
-	if got := round(0, n2, silent); len(got) != 2 {
-		t.Fatal(got)
+	if got := round(0, n2, silent); len(got) != 2 || l.memory.peers.Answers[1].Unheard != 7 {
+		t.Fatal(got, l.memory.peers.Answers)
 	}
 	if got := round(silentFor-time.Millisecond, n2); len(got) != 2 {
 		t.Errorf("forgotten a moment later: %v", got)

@@ -363,7 +363,8 @@ type Peers struct {
 type Peer struct {
 	Name           string
 	Silent         bool
-	Primary        bool // it is not in recovery
+	Unheard        int64 // of a silent one: the revision of the store up to which that was known
+	Primary        bool  // it is not in recovery
 	End            wal.Point
 	Nofailover     bool
 	Priority       int

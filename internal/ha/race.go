@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"matriarch/internal/cluster"
+	"matriarch/internal/wal"
 )
 
 // race decides for a running server in a cluster without a leader. Every member
@@ -56,7 +57,7 @@ func awaitEnd(o Observation) Plan {
 // when it was asked for by name (B-102 to B-106).
 func racePaused(o Observation) Plan {
 	f := o.Store.View.Failover
-	if o.Server.Role == Primary || f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() {
+	if o.Server.Role == Primary || f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() && !o.unprepared() {
 		return take(o, RaceWon)
 	}
 	return wait(Paused, o.Store.Settings.LoopWait)
@@ -117,6 +118,9 @@ func raceRequested(o Observation) Plan {
 			return plan
 		}
 	}
+	if f.Candidate == o.Me.Name && o.electable(Peer{Name: o.Me.Name, End: o.Server.End}) {
+		return take(o, RaceWon) // B-115: with the votes it has what was acknowledged, whoever may have more
+	}
 	if f.Candidate != "" {
 		for _, p := range o.Peers.of(o.candidates(false)) {
 			switch {
@@ -160,7 +164,7 @@ func (o Observation) electable(p Peer) bool {
 		votes = 0
 	}
 	for _, voter := range append(slices.Clone(o.Peers.Answers), Peer{Name: o.Me.Name, End: o.Server.End}) {
-		if voter.Name != p.Name && !voter.Silent && o.Store.View.Sync.Includes(voter.Name) && voter.End.LSN <= p.End.LSN {
+		if voter.Name != p.Name && !voter.Silent && voter.End.LSN > 0 && o.Store.View.Sync.Includes(voter.Name) && !ahead(voter.End, p.End) {
 			votes++
 		}
 	}
@@ -306,12 +310,13 @@ func (o Observation) mayWin(p Peer) bool {
 }
 
 // Behind compares positions with their timelines where both are known.
-func (o Observation) Behind(p Peer) bool {
-	mine := o.Server.End
-	if p.End.Timeline == 0 || mine.Timeline == 0 {
-		return p.End.LSN > mine.LSN
+func (o Observation) Behind(p Peer) bool { return ahead(p.End, o.Server.End) }
+
+func ahead(a, b wal.Point) bool {
+	if a.Timeline == 0 || b.Timeline == 0 {
+		return a.LSN > b.LSN
 	}
-	return p.End.Compare(mine) > 0
+	return a.Compare(b) > 0
 }
 
 // answersFresh is how long a round of answers may be used. It counts from the end
@@ -349,12 +354,12 @@ func (o Observation) knownSilent(m cluster.Member) bool {
 }
 
 // silentLately reports that a member gave no answer to the last round in which it was
-// asked, and that this was a moment ago.
+// asked, that this was a moment ago, and that it has not written its key since.
 func (o Observation) silentLately(m cluster.Member) bool {
 	if !o.Peers.Asked || o.Peers.Done >= 2*answersFresh {
 		return false
 	}
-	return slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Name == m.Name && p.Silent })
+	return slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Name == m.Name && p.Silent && m.Modified <= p.Unheard })
 }
 
 // answersWithin is how long the others have to answer. While nobody leads, clients

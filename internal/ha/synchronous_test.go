@@ -171,6 +171,7 @@ func TestARaceByVotes(t *testing.T) {
 		{"S2: a quorum in the key counts in priority mode too", both(synchronous("on", 1, "n2", "n3"), silent), wait(RaceOutranked, 2*soon)},
 		{"S2: the candidate of a switchover needs votes as well", both(requested("n1", "n2"), quorum, silent), wait(RaceOutranked, 2*soon)},
 		{"B-115: and has them", both(requested("n1", "n2"), quorum), acquire(RaceWon)},
+		{"B-115: whoever is ahead, for what was acknowledged it has", both(requested("n1", "n2"), synchronous("quorum", 0, "n2", "n3"), ahead), acquire(RaceWon)},
 		{"B-115: a failover that a person asked for does not", both(requested("", "n2"), quorum, silent), acquire(RaceWon)},
 		{"B-118: others leave it to a candidate that can be elected", both(requested("n1", "n3"), quorum), wait(RaceLeftToCandidate, hurry)},
 		{"B-118: which may still be receiving what the others have", both(requested("n1", "n3"), quorum, behind, open(2*holdBack-1)), wait(RaceLeftToCandidate, 2*soon)},

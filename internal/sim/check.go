@@ -107,8 +107,8 @@ func (w *World) passedOver(s *server, open instant, free time.Duration) string {
 			continue // its agent has been restarted without the tag, and has not said so yet
 		}
 		mayWin := len(electorate) == 0 || slices.Contains(electorate, h.name)
-		if w.synchronous {
-			mayWin = mayWin && (view.Sync.Leader == "" || view.Sync.Includes(h.name))
+		if key := view.Sync; w.synchronous && key.Leader != "" && (key.Leader == h.name || !key.Includes(h.name)) {
+			continue // what counts of the last primary's log is on the standbys of the key (B-112, B-130)
 		}
 		newer := o.disk.history.Timeline > s.disk.history.Timeline
 		ahead := s.disk.isPrefixOf(&o.disk) && o.disk.end() > s.disk.end() && free < holdBack && mayWin

@@ -188,7 +188,7 @@ func (w *World) successor() bool {
 // reaches a majority of etcd.
 func (w *World) able(h *host) bool {
 	s := h.server
-	if !s.runs() || s.primary || s.phase != ready || !h.agent.runs() || h.tags.Nofailover() || s.disk.systemID != w.systemID {
+	if !s.runs() || s.primary || s.phase != ready || !h.agent.runs() || h.tags.Nofailover() || s.disk.systemID != w.systemID || !w.complete(s) {
 		return false
 	}
 	reached := 0

@@ -18,6 +18,7 @@ type Mutant struct {
 	stalePositions bool // what a peer said first is believed for ever
 	tagsOff        bool // a member does not know that it must not be promoted
 	lagOff         bool // maximum_lag_on_failover is not kept to
+	confirmOff     bool // a standby is synchronous as soon as it is named
 	forkedOff      bool // every log is taken to be contained in the leader's
 }
 
@@ -35,6 +36,7 @@ func Mutants() []Mutant {
 		Mutant{Name: "nofailover is not kept to", tagsOff: true},
 		Mutant{Name: "maximum_lag_on_failover is not kept to", lagOff: true},
 		Mutant{Name: "a log that has parted is followed", forkedOff: true},
+		Mutant{Name: "a standby counts as synchronous before it has what was acknowledged", confirmOff: true},
 	)
 }
 
@@ -56,6 +58,9 @@ func (m Mutant) tags(tags cluster.Tags) cluster.Tags {
 func (w *World) mutateServer(s ha.Server) ha.Server {
 	if w.set.Mutant.systemIDOff && s.SystemID != "" && w.systemID != "" {
 		s.SystemID = w.systemID
+	}
+	if w.set.Mutant.confirmOff && s.Synchronous.Names != "" {
+		s.Synchronous.Since = 1
 	}
 	return s
 }

@@ -56,6 +56,8 @@ var searches = map[string]search{
 	"nofailover is not kept to":                                      {Dense, 6, true},
 	"maximum_lag_on_failover is not kept to":                         {Dense, 60, false},
 	"a log that has parted is followed":                              {Dense, 6, true},
+
+	"a standby counts as synchronous before it has what was acknowledged": {Dense, 50, false},
 }
 
 // hunt looks for a mutant, and says how many seeds it took.
@@ -96,7 +98,7 @@ func TestMutants(t *testing.T) {
 			defer func() { <-turns }()
 			start := time.Now()
 			r, seeds, hours := hunt(m, in)
-			took := fmt.Sprintf("%-63s seed %3d of %3d, after %5.2f h and %4.0f s", m.Name, seeds, in.within, hours, time.Since(start).Seconds())
+			took := fmt.Sprintf("%-68s seed %3d of %3d, after %5.2f h and %4.0f s", m.Name, seeds, in.within, hours, time.Since(start).Seconds())
 			switch {
 			case r.Broken == "":
 				t.Error(took + ": not found")

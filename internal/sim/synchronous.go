@@ -108,3 +108,14 @@ func (s *server) release() {
 		s.pending = s.pending[1:]
 	}
 }
+
+// complete reports that a server has every commit that was acknowledged in synchronous
+// mode: without them it may not lead (S2).
+func (w *World) complete(s *server) bool {
+	for branch := range w.branches + 1 {
+		if upTo, any := w.checks.waited[branch]; any && !s.disk.has(branch, upTo) {
+			return false
+		}
+	}
+	return true
+}
