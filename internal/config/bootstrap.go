@@ -94,6 +94,8 @@ func (r reader) checkDynamic(dcs *Value) {
 	standby := dcs.Get("standby_cluster")
 	if standby.Truth() && !standby.Get("host").Truth() && !standby.Get("port").Truth() && !standby.Get("restore_command").Truth() {
 		r.report.error(standby.At, dcsPath+"standby_cluster", "needs one of host, port, restore_command")
+	} else if standby.Truth() {
+		r.report.warn(standby.At, dcsPath+"standby_cluster", "is not supported yet: in a cluster that follows another one nobody is promoted")
 	}
 }
 

@@ -103,8 +103,10 @@ func (t *turning) run(ctx context.Context, section any) error {
 	switch {
 	case !ok:
 		return fail("Cluster has no leader, %s is not possible", noun)
-	case leader.Role == target:
+	case leader.Role == target && (t.demote || !t.before.settings.StandbyCluster):
 		return fail("Cluster is already in the required state")
+	case t.demote && leader.Permit:
+		return fail("This version of Matriarch does not follow another cluster: with the section standby_cluster nobody would be promoted any more. Nothing was changed")
 	}
 	t.out.line("Current cluster topology\n%s", t.before.pretty(false, false, t.colours(t.Out)))
 	if !t.force {

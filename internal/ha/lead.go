@@ -20,11 +20,12 @@ func lead(o Observation) Plan {
 	case o.Server.Role == Standby:
 		plan, clear := o.promotion(), ClearFailover{Modified: f.Modified}
 		switch {
-		case !f.Requested() || s.Pause:
+		case !f.Requested():
 		case plan.Why == PromotionRefused:
 			// First: once the lead is given up it is nobody's to clear, and all would
 			// leave the lead to a candidate that does not take it.
 			plan.Do = append([]Action{clear}, plan.Do...)
+		case s.Pause: // it may take a while, and the name is what lets this member go on
 		default:
 			plan.Do = append(plan.Do, clear) // B-063
 		}

@@ -118,6 +118,8 @@ func TestTheUsersCommandMayRefuseAPromotion(t *testing.T) {
 		{"B-202: it has agreed", agreed, do(Promotion, Promote{})},
 		{"B-275: it has not: the lead is given up", refused(time.Millisecond), do(PromotionRefused, Release{})},
 		{"first the request is cleared that asked for this member", both(refused(time.Millisecond), requested("n1", "n2")), do(PromotionRefused, ClearFailover{Modified: 8}, Release{})},
+		{"B-521: in pause too, or it would be asked for again and again", both(refused(time.Millisecond), paused, requested("n1", "n2")),
+			do(PromotionRefused, ClearFailover{Modified: 8}, Release{})},
 		{"B-101: for ttl", refused(30*time.Second - 1), do(PromotionRefused, Release{})},
 		{"B-101: then it is asked anew", refused(30 * time.Second), do(PromotionAsked, PrePromote{})},
 		{"P8: not without a permit", both(asks, over(time.Millisecond)), wait(NoPermit, soon)},
@@ -125,6 +127,7 @@ func TestTheUsersCommandMayRefuseAPromotion(t *testing.T) {
 	})
 	decided(t, orphan, []decision{
 		{"B-101: it stays out of the race", refused(time.Second), wait(RaceExcluded, hurry)},
+		{"B-521: nor in pause", both(refused(time.Millisecond), paused, requested("n1", "n2")), wait(Paused, hurry)},
 		{"B-101: for ttl", refused(30 * time.Second), acquire(RaceWon)},
 	})
 }

@@ -300,6 +300,10 @@ func TestAClusterFindsItsIdentity(t *testing.T) {
 		{"L1: one that we started races", both(running(Standby), finished(StartingStandby, ForNothing, false, time.Minute)), acquire(RaceWon)},
 		{"B-050: no identity to give", func(o *Observation) { o.Server.SystemID = "" }, wait(HalfWritten, loop)},
 		{"B-515: not while paused", paused, wait(Paused, loop)},
+		{"B-104: but a primary takes the lead of an empty store, which it fills then", both(paused, func(o *Observation) {
+			o.Server.Running, o.Server.Answering, o.Server.Role = true, true, Primary
+			o.Right.Free, o.Right.FreeIn = true, 0
+		}), acquire(RaceWon)},
 		{"a server that does not answer is waited for", both(running(Primary), func(o *Observation) { o.Server.Answering = false }), wait(Steady, soon)},
 		{"B-053: with another identity the agent ends", func(o *Observation) { o.Store.View.Initialize = cluster.Initialize{Present: true, Value: otherID} },
 			after(NotOurCluster, loop, Quit{Fault: "the data directory has system identifier " + systemID + ", but the cluster in the store is " +

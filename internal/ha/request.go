@@ -15,10 +15,10 @@ func request(o Observation) (Plan, bool) {
 	clear := do(RequestRefused, ClearFailover{Modified: f.Modified})
 	at, scheduled, err := f.Scheduled()
 	switch {
+	case f.At != "" && s.Pause:
+		return Plan{}, false // B-511
 	case err != nil:
 		return clear, true // B-670: nobody can tell when
-	case scheduled && s.Pause:
-		return Plan{}, false // B-511
 	case scheduled && at.Sub(o.Wall) > 0:
 		return o.settled(wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))), true
 	case scheduled && o.Wall.Sub(at) > s.LoopWait*3/2:
@@ -102,7 +102,7 @@ func busy(o Observation) Plan {
 		return do(Barred, KillServer{}) // B-273
 	case o.Leadership() == Nobody && o.MayWrite() && !o.Right.Barred && !s.Pause:
 		return take(o, RaceRetaken) // the lead went away under a promotion or a start
-	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > o.startLimit():
+	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > o.startLimit() && !s.Pause:
 		candidates := o.candidates(false)
 		if plan, ok := askedNow(o, candidates, BusyStartTooSlow); !ok {
 			return plan

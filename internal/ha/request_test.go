@@ -104,6 +104,7 @@ func TestAStartThatTakesTooLong(t *testing.T) {
 	decided(t, starting, []decision{
 		{"B-032: another can take over", nil, do(BusyStartTooSlow, CancelJob{})},
 		{"B-032: there is time left", func(o *Observation) { o.Job.Running = 300 * time.Second }, wait(Busy, loop)},
+		{"B-030: in pause it is not killed: nobody could take over", paused, wait(Busy, loop)},
 		{"B-033: nobody can", answer(func(p *Peer) { p.Silent = true }), wait(Busy, loop)},
 		{"a cancelled start releases the key", func(o *Observation) {
 			o.Job, o.Last = Job{}, Finished{Work: StartingPrimary, Failed: true}

@@ -141,6 +141,8 @@ func (o Observation) copySource() Upstream {
 func uninitialized(o Observation) Plan {
 	initialize := o.Store.View.Initialize
 	switch {
+	case o.Store.Settings.Pause && o.Server.Running && o.Server.Answering && o.Server.Role == Primary:
+		return race(o) // B-104: an empty store, a new one for example; the leader writes the rest
 	case o.Store.Settings.Pause:
 		return wait(Paused, o.Store.Settings.LoopWait)
 	case o.Server.Running && !o.Server.Answering:
