@@ -393,6 +393,9 @@ func (a *Agent) failed(ctx context.Context, plan ha.Plan, action ha.Action, err 
 	case errors.Is(err, dcs.ErrConflict):
 		// The store said no: it holds something newer than this pass knew.
 		a.log.Info("the store holds something newer", "action", name(action), "why", plan.Why.String())
+		if _, sync := action.(ha.PutSync); sync && plan.Why == ha.Promotion {
+			a.memory.syncLost = true
+		}
 		reread, cancel := a.storeCall(ctx, a.memory.patience())
 		defer cancel()
 		if _, readErr := a.cfg.Store.Read(reread); readErr != nil {

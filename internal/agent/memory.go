@@ -24,6 +24,7 @@ type memory struct {
 	prepared   bool      // pre_promote has agreed in this reign
 	unprepared time.Time // when it last did not
 	rewindFrom string    // the member against whom it was lost
+	syncLost   bool      // in this reign a promotion's write of the sync key was refused
 	ending     time.Time
 	finished   int // how many works had ended when this was last looked at
 	wasRunning bool
@@ -136,6 +137,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 		}
 	}
 	m.prepared = m.prepared && o.Right.Leading
+	m.syncLost = m.syncLost && o.Right.Leading && o.Server.Role != ha.Primary
 	m.finished = o.Last.Count
 	if leader != m.rewindFrom {
 		m.rewindLost = false // another leader, another try (B-307)
@@ -143,7 +145,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	m.remember(now, o)
 	m.listen(now, o)
 	o.Memory = ha.Memory{
-		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared,
+		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared, SyncLost: m.syncLost,
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
 	}
 	if o.Stopping {

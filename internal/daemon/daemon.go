@@ -227,7 +227,7 @@ func (d *Daemon) refuseTwin(ctx context.Context) error {
 		return nil // nobody there: it is our own earlier life
 	}
 	// Patroni's words, for those who look for them in the log.
-	return fmt.Errorf("Can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
+	return fmt.Errorf("join the cluster: Can't start; there is already a node named '%s' running: it answers at %s", d.local.Name, m.APIURL)
 }
 
 // makeRight joins what keeps this node's right to write.

@@ -415,7 +415,7 @@ func TestWithoutAGuardTheServerIsKilledAtTheEndOfThePermit(t *testing.T) {
 func TestAStartWaitsForTheLastProcessOfTheServerBefore(t *testing.T) {
 	k := newTestKeeper(t, shortDir(t))
 	c := sleeper(t)
-	c.Path, c.Args = "/bin/sh", []string{"sh", "-c", "sleep 1 & exec sleep 60"}
+	c.Path, c.Args, c.Primary = "/bin/sh", []string{"sh", "-c", "sleep 1 & exec sleep 60"}, false // one that runs without a permit
 	pid := k.launched(t, c)
 	awaitThat(t, "the shell has begun its child, and become a sleeper", func() (bool, any) {
 		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))

@@ -135,7 +135,7 @@ func (h *hands) answered(ctx context.Context, status postgres.Status, out *ha.Se
 	out.Streaming = status.Receiver != nil && status.Receiver.Status == "streaming"
 	out.LacksSegment = out.Streaming && cache.segmentOf != out.End.Timeline && h.pg.LacksSegment(out.End)
 	out.Archive = status.InRecovery && !out.Streaming && h.pg.Config().RestoreCommand() != ""
-	out.Synchronous = ha.Synchronous{Names: status.StandbyNames, Managed: status.StandbyNamesManaged, Since: status.StandbyNamesSince, Age: status.StandbyNamesAge}
+	out.Synchronous = ha.Synchronous{Names: status.StandbyNames, Managed: status.StandbyNamesManaged, Told: status.StandbyNamesTold, Since: status.StandbyNamesSince, Age: status.StandbyNamesAge}
 	for _, r := range status.Replication {
 		out.Senders = append(out.Senders, ha.Sender{Application: r.ApplicationName, State: r.State, SyncState: r.SyncState, SyncPriority: r.SyncPriority, Position: r.SyncedLSN})
 	}

@@ -15,6 +15,8 @@ func lead(o Observation) Plan {
 		return do(PausedReleasing, Release{}) // B-071
 	case o.Server.Role == Standby && o.Right.Barred && !s.Pause:
 		return barredStandby(o)
+	case o.Server.Role == Standby && o.Memory.SyncLost && !o.namedByHand():
+		return do(PromotionOverruled, Release{}) // S2: the race was won by another key
 	case o.Server.Role == Standby && !o.Right.MayPromote:
 		return wait(NoPermit, soon)
 	case o.Server.Role == Standby:

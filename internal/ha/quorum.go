@@ -25,6 +25,7 @@ type quorum struct {
 	active    []string     // who should be voters and names
 	wanted    int          // synchronous_node_count
 	settling  bool         // a new leader gives its standbys time to connect
+	waiting   bool         // the names that were written last are not in force yet
 }
 
 // quorumStep is the next thing to write. At most one is set.
@@ -38,6 +39,17 @@ type quorumStep struct {
 func (q quorum) next() quorumStep {
 	if !strings.EqualFold(q.key.Leader, q.me) {
 		return q.succeed()
+	}
+	if racers := less(q.racers(), []string{q.me}); withoutCommit(racers, q.names, q.count) > q.key.Quorum {
+		// Somebody else has changed the names: the key must not promise what they do not keep.
+		key, ok := q.keyFor(racers, q.key.Quorum)
+		if !ok {
+			key.Standbys, key.Quorum = nil, 0
+		}
+		return quorumStep{key: &key}
+	}
+	if q.waiting {
+		return quorumStep{}
 	}
 	goal, count := q.active, min(q.wanted, len(q.active))
 	if count == 0 {

@@ -132,7 +132,7 @@ func raceRequested(o Observation) Plan {
 			}
 		}
 	}
-	if f.Leader == o.Me.Name { // B-145: I stepped down for another
+	if f.Leader == o.Me.Name && (!o.byVotes() || strings.EqualFold(o.Store.View.Sync.Leader, o.Me.Name)) { // B-145: I stepped down for another
 		if o.failoverPossible(o.candidates(true), 0) && o.Store.Leaderless < steppedBack {
 			return wait(RaceLeftToCandidate, 10*soon)
 		}
@@ -297,7 +297,8 @@ func (o Observation) fittest(opponents []cluster.Member) (Reason, bool) {
 			votes++ // B-132
 		}
 	}
-	if quorum && votes < sync.Quorum && !(ahead == 0 && strings.EqualFold(sync.Leader, o.Me.Name)) {
+	last := strings.EqualFold(sync.Leader, o.Me.Name) && o.newestTimeline() == 0 // nobody has been promoted since
+	if quorum && votes < sync.Quorum && !(ahead == 0 && last) {
 		return RaceOutranked, false // B-135
 	}
 	return RaceWon, true

@@ -60,6 +60,7 @@ const (
 	Promotion
 	PromotionAsked
 	PromotionRefused
+	PromotionOverruled
 	RequestAsking
 	RequestRefused
 	RequestScheduled
@@ -132,6 +133,7 @@ var reasonText = map[Reason]string{
 	Promotion:                "elected: promoting",
 	PromotionAsked:           "elected: asking pre_promote",
 	PromotionRefused:         "pre_promote refused the promotion: giving up the lead",
+	PromotionOverruled:       "elected, but the sync key had changed meanwhile: giving up the lead, to be elected by the new one",
 	RequestAsking:            "switchover requested: asking the candidates",
 	RequestRefused:           "the requested switchover is not possible: clearing the request",
 	RequestScheduled:         "a switchover is scheduled",

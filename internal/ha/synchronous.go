@@ -13,6 +13,7 @@ import (
 type Synchronous struct {
 	Names   string // synchronous_standby_names, in force
 	Managed bool   // it is this agent's value, not the user's
+	Told    string // the value that the server was told last
 
 	// Since is a position: all that was acknowledged by an earlier value of Names lies
 	// before it. 0: not known yet, so nobody can have confirmed it (B-415).
@@ -62,6 +63,15 @@ func (o Observation) syncWait(steady bool) time.Duration {
 	return o.Store.Settings.LoopWait
 }
 
+// settleTime is how long the standbys of a server that was started anew have to connect
+// again before they are let go.
+const settleTime = 3 * time.Second
+
+// young reports that the server was started a moment ago.
+func (o Observation) young() bool {
+	return !o.Server.Started.IsZero() && o.Wall.Sub(o.Server.Started) < settleTime
+}
+
 // vanished is how long a standby whose agent is silent is waited for by commits. Its
 // stream can look well for a minute when its host is gone (wal_sender_timeout).
 func (o Observation) vanished() time.Duration { return o.Store.Settings.LoopWait }
@@ -79,6 +89,9 @@ func (o Observation) synchronize() (do []Action, steady bool) {
 		return nil, true
 	case key.Leader == "":
 		return []Action{PutSync{cluster.Sync{Leader: o.Me.Name, Modified: key.Modified}}}, false // B-404
+	case !o.Server.Synchronous.Managed && len(key.Standbys) > 0:
+		// It is by this value that the key's standbys have everything, whosever it is.
+		return []Action{SetStandbyNames{Value: o.Server.Synchronous.Names}}, false
 	case !o.Server.Synchronous.Managed:
 		// The user's own value does not count while the mode is on (B-406).
 		return []Action{SetStandbyNames{Value: o.standbyNamesAtFirst()}}, false
@@ -146,17 +159,27 @@ type streamer struct {
 // streamers are the members that may be synchronous (B-410 to B-413), the preferred
 // first.
 func (o Observation) streamers() []streamer {
-	var list []streamer
+	var list, silent []streamer
 	for _, s := range o.Server.Senders {
 		i := slices.IndexFunc(o.Store.View.Members, func(m cluster.Member) bool { return strings.EqualFold(m.Name, s.Application) })
 		if i < 0 || s.State != "streaming" || s.Position == 0 {
 			continue
 		}
 		m := o.Store.View.Members[i]
-		if m.Name == o.Me.Name || m.State != cluster.StateRunning || m.Tags.Nosync() || o.silent(m) || o.cascades(m) {
+		twice := slices.ContainsFunc(list, func(other streamer) bool { return other.Name == m.Name }) // an old stream of its own
+		if m.Name == o.Me.Name || twice || m.State != cluster.StateRunning || m.Tags.Nosync() || o.cascades(m) {
 			continue
 		}
-		list = append(list, streamer{m, s})
+		if out, known := o.Memory.Silent[m.Name]; known && out < o.vanished() {
+			silent = append(silent, streamer{m, s})
+		} else if !known {
+			list = append(list, streamer{m, s})
+		}
+	}
+	// Who is left out of the electorate cannot succeed this leader. While there are others
+	// to take its place it is let go at once; else it may come back (L1).
+	if len(list) < o.Store.Settings.SynchronousNodes {
+		list = append(list, silent...)
 	}
 	slices.SortStableFunc(list, func(a, b streamer) int {
 		if d := b.Tags.SyncPriority() - a.Tags.SyncPriority(); d != 0 {
@@ -193,14 +216,7 @@ func (o Observation) onDuty() bool {
 
 // goesAway reports that this server is about to be stopped in order.
 func (o Observation) goesAway() bool {
-	return o.Server.Role == Standby && o.Store.Settings.Synchronous != "" && (o.Stopping || o.Order.Task == ToRestart && (!o.Order.TakenUp || o.Last.Count <= o.Order.After))
-}
-
-// silent reports that a member's agent has been silent for so long that commits are not
-// to wait for its server any more. Patroni's members send no heartbeats.
-func (o Observation) silent(m cluster.Member) bool {
-	out, known := o.Memory.Silent[m.Name]
-	return known && out >= o.vanished()
+	return o.Server.Role == Standby && o.Store.Settings.Synchronous != "" && !o.Store.Settings.Pause && (o.Stopping || o.Order.Task == ToRestart && (!o.Order.TakenUp || o.Last.Count <= o.Order.After))
 }
 
 // cascades reports that a member should stream from another one that streams from here
@@ -262,6 +278,9 @@ func (o Observation) priorityStep() (do []Action, steady bool) {
 	if !strings.EqualFold(key.Leader, o.Me.Name) {
 		return []Action{PutSync{cluster.Sync{Leader: o.Me.Name, Modified: key.Modified}}}, false // B-421
 	}
+	if o.young() && len(key.Standbys) > 0 && key.Quorum == 0 {
+		return nil, false // they are connecting again
+	}
 	var picked []string
 	for _, s := range o.streamers() {
 		if len(picked) < o.Store.Settings.SynchronousNodes {
@@ -279,6 +298,9 @@ func (o Observation) priorityStep() (do []Action, steady bool) {
 	// Who is picked no more leaves the key first (B-424).
 	if stay := less(key.Standbys, less(key.Standbys, picked)); len(stay) < len(key.Standbys) {
 		return []Action{PutSync{cluster.Sync{Leader: o.Me.Name, Standbys: stay, Modified: key.Modified}}}, false
+	}
+	if told := o.Server.Synchronous; told.Told != told.Names {
+		return nil, false
 	}
 	wanted := cluster.StandbyNames{Count: len(picked), Names: picked}
 	if len(picked) == 0 {
@@ -300,7 +322,8 @@ func (o Observation) quorumStep() (do []Action, steady bool) {
 	names, confirmed := o.names()
 	q := quorum{
 		me: o.Me.Name, key: o.Store.View.Sync, names: union(names.Members(), nil), any: names.Any, confirmed: confirmed,
-		wanted: s.SynchronousNodes, settling: o.Memory.Led > 0 && o.Memory.Led < s.LoopWait,
+		wanted: s.SynchronousNodes, settling: o.Memory.Led > 0 && o.Memory.Led < s.LoopWait || o.young(),
+		waiting: o.Server.Synchronous.Told != o.Server.Synchronous.Names,
 	}
 	q.count = min(names.Count, len(q.names))
 	if len(q.names) < len(names.Names) {
@@ -321,8 +344,10 @@ func (o Observation) quorumStep() (do []Action, steady bool) {
 		return []Action{PutSync{*step.key}}, false
 	case step.names != nil && len(step.names.Names) > 0:
 		return []Action{SetStandbyNames{Value: step.names.String()}}, false
-	case (step.names != nil || len(q.active) == 0 && len(q.names) == 0) && o.Server.Synchronous.Names != o.standbyNamesAtFirst():
+	case (step.names != nil || min(q.wanted, len(q.active)) == 0 && len(q.names) == 0 && !q.waiting) && o.Server.Synchronous.Names != o.standbyNamesAtFirst():
 		return []Action{SetStandbyNames{Value: o.standbyNamesAtFirst()}}, false // B-457
+	case q.wanted == 0:
+		return nil, len(q.names) == 0 && len(q.key.Standbys) == 0
 	}
 	return nil, same(q.active, q.key.Standbys) && same(q.names, q.active) && q.key.Quorum == len(q.active)-min(q.wanted, len(q.active))
 }

@@ -109,7 +109,7 @@ func (r *replicas) apply(actions []Action) {
 		case DropSync:
 			r.key = cluster.Sync{}
 		case SetStandbyNames:
-			r.inForce = Synchronous{Names: act.Value, Managed: !act.Users, Since: r.at[r.primary]}
+			r.inForce = Synchronous{Names: act.Value, Told: act.Value, Managed: !act.Users, Since: r.at[r.primary]}
 			r.tell("names: %q since %d", act.Value, r.inForce.Since)
 		}
 		if r.lot.IntN(8) == 0 {
@@ -174,7 +174,7 @@ func (r *replicas) fail() {
 		case PutSync:
 			r.key = act.Sync
 		case SetStandbyNames:
-			r.inForce = Synchronous{Names: act.Value, Managed: true, Since: r.at[winner]}
+			r.inForce = Synchronous{Names: act.Value, Told: act.Value, Managed: true, Since: r.at[winner]}
 		}
 	}
 	r.tell("names %q, key: %s %d {%s}", r.inForce.Names, r.key.Leader, r.key.Quorum, strings.Join(r.key.Standbys, ","))

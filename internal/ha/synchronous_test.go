@@ -14,7 +14,7 @@ func waitedFor(mode, names string, key cluster.Sync) func(*Observation) {
 		o.Store.Settings.Synchronous = mode
 		key.Modified = 6
 		o.Store.View.Sync = key
-		o.Server.Synchronous = Synchronous{Names: names, Managed: true, Since: flushed, Age: time.Hour}
+		o.Server.Synchronous = Synchronous{Names: names, Told: names, Managed: true, Since: flushed, Age: time.Hour}
 		value, _ := cluster.ParseStandbyNames(names)
 		for _, n := range []string{"n2", "n3"} {
 			s := Sender{Application: n, State: "streaming", SyncState: "async", Position: flushed}
@@ -68,6 +68,8 @@ func TestPrioritySteps(t *testing.T) {
 	decided(t, leader, []decision{
 		{"B-404: first the key says that the mode is in force", waitedFor(on, "", cluster.Sync{}),
 			after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Modified: 6}})},
+		{"S2: the user's value stays while the key's standbys have everything by it", both(waitedFor(on, "n2", ledBy("n2")), func(o *Observation) { o.Server.Synchronous.Managed = false }),
+			after(Leading, slow, SetStandbyNames{Value: "n2"})},
 		{"B-406: the user's value does not count", both(waitedFor(on, "backup", ledBy()), func(o *Observation) { o.Server.Synchronous.Managed = false }),
 			after(Leading, slow, SetStandbyNames{})},
 		{"B-426: the names come first", waitedFor(on, "", ledBy()), after(Leading, slow, SetStandbyNames{Value: "n2"})},
@@ -101,7 +103,17 @@ func TestPrioritySteps(t *testing.T) {
 		{"not one whose agent is silent for long", both(waitedFor(on, "n2", ledBy("n2")), func(o *Observation) {
 			o.Memory.Silent = map[string]time.Duration{"n2": loop}
 		}), after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Standbys: []string{}, Modified: 6}})},
-		{"a blip does not count", both(waitedFor(on, "n2", ledBy("n2")), func(o *Observation) { o.Memory.Silent = map[string]time.Duration{"n2": loop - 1} }), wait(Leading, slow)},
+		{"L1: at once, if another can take its place: who is not in the electorate cannot succeed", both(waitedFor(on, "n2", ledBy("n2")), func(o *Observation) {
+			o.Memory.Silent = map[string]time.Duration{"n2": 0}
+		}), after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Standbys: []string{}, Modified: 6}})},
+		{"else a blip does not count", both(waitedFor(on, "n2", ledBy("n2")), gone("n3"), func(o *Observation) { o.Memory.Silent = map[string]time.Duration{"n2": loop - 1} }), wait(Leading, slow)},
+		{"what was told is not in force yet", both(waitedFor(on, "n2", ledBy("n2")), two, func(o *Observation) { o.Server.Synchronous.Told = "2 (n2,n3)" }), wait(Leading, slow)},
+		{"a server that was just started lets nobody go", both(waitedFor(on, "n2", ledBy("n2")), gone("n2"), func(o *Observation) {
+			o.Server.Started = o.Wall.Add(-settleTime + 1)
+		}), wait(Leading, slow)},
+		{"a standby with two streams is one", both(waitedFor(on, "2 (n2,n3)", ledBy("n2", "n3")), two, func(o *Observation) {
+			o.Server.Senders = append(o.Server.Senders, o.Server.Senders[0])
+		}), wait(Leading, slow)},
 		{"S2: what a quorum left in the key is not believed", waitedFor(on, "ANY 1 (n2,n3)", cluster.Sync{Leader: "n1", Standbys: []string{"n2", "n3"}, Quorum: 1}),
 			after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Standbys: []string{}, Modified: 6}})},
 		{"B-405: switched off, the key goes first", waitedFor("", "n2", ledBy("n2")), after(Leading, slow, DropSync{Modified: 6})},
@@ -126,6 +138,9 @@ func TestQuorumIsKept(t *testing.T) {
 		{"B-457: strict, and nobody is there", both(waitedFor("quorum", "", ledBy()), gone("n2"), gone("n3"), strict),
 			after(Leading, slow, SetStandbyNames{Value: "ANY 1 (*)"})},
 		{"strict no more", both(waitedFor("quorum", "ANY 1 (*)", ledBy()), gone("n2"), gone("n3")), after(Leading, slow, SetStandbyNames{})},
+		{"S2, B-450: somebody else has changed the names: the key comes first", waitedFor("quorum", "", voters), after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Modified: 6}})},
+		{"B-450: or promises less", waitedFor("quorum", "ANY 1 (n2,n3)", cluster.Sync{Leader: "n1", Standbys: []string{"n2", "n3"}}), after(Leading, slow, putSync(1, "n2", "n3"))},
+		{"none is wanted", both(waitedFor("quorum", "", ledBy()), func(o *Observation) { o.Store.Settings.SynchronousNodes = 0 }), wait(Leading, slow)},
 		{"B-432: a new leader lets nobody go at once", both(waitedFor("quorum", "ANY 1 (n2,n3)", voters), gone("n3"), func(o *Observation) { o.Memory.Led = loop - 1 }),
 			wait(Leading, slow)},
 	})
@@ -153,6 +168,9 @@ func TestTheElectedPreparesSynchronousMode(t *testing.T) {
 		{"B-431: a quorum stays one", in("quorum", key(1, "n2", "n3"), ""), do(Promotion, mine(1, "n1", "n3"), SetStandbyNames{Value: "ANY 1 (n1,n3)"}, Promote{})},
 		{"B-431: an outsider waits for one more", in("quorum", key(1, "n3", "n4"), ""),
 			do(Promotion, mine(1, "n1", "n3", "n4"), SetStandbyNames{Value: "ANY 2 (n1,n3,n4)"}, Promote{})},
+		{"S2: the key was another one than the race was won by", both(in("on", key(0), ""), func(o *Observation) { o.Memory.SyncLost = true }), do(PromotionOverruled, Release{})},
+		{"but a person may choose", both(in("on", key(0), ""), requested("", "n2"), func(o *Observation) { o.Memory.SyncLost = true }),
+			do(Promotion, mine(0), Promote{}, ClearFailover{Modified: 8})},
 		{"B-430: a quorum that is not in force", in("quorum", cluster.Sync{}, ""), do(Promotion, Promote{})},
 	})
 }
@@ -176,7 +194,10 @@ func TestARaceByVotes(t *testing.T) {
 		{"B-118: others leave it to a candidate that can be elected", both(requested("n1", "n3"), quorum), wait(RaceLeftToCandidate, hurry)},
 		{"B-118: which may still be receiving what the others have", both(requested("n1", "n3"), quorum, behind, open(2*holdBack-1)), wait(RaceLeftToCandidate, 2*soon)},
 		{"L1: not for ever to one that cannot", both(requested("n1", "n3"), quorum, behind, open(2*holdBack)), acquire(RaceWon)},
-		{"B-145, L1: who stepped down does not wait for one that cannot", both(requested("n2", ""), quorum, behind), acquire(RaceWon)},
+		{"B-145, L1: who stepped down does not wait for one that cannot", both(requested("n2", ""), quorum, behind, func(o *Observation) {
+			o.Store.View.Sync.Leader = "n2"
+		}), acquire(RaceWon)},
+		{"S2, B-145: who stepped down long ago needs votes like any other", both(requested("n2", ""), quorum, silent), wait(RaceOutranked, 2*soon)},
 		{"B-145, L1: nor for ever for one that can", both(requested("n2", ""), func(o *Observation) {
 			o.Store.Leaderless, o.Peers.Age = steppedBack, soon
 		}), acquire(RaceWon)},

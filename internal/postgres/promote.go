@@ -38,6 +38,9 @@ func (s *Server) Promote(ctx context.Context, above wal.Timeline) error {
 	if err := s.passOver(ctx, above); err != nil {
 		return fmt.Errorf("promote: %w", err)
 	}
+	if err := s.awaitNames(ctx); err != nil {
+		return fmt.Errorf("promote: %w", err)
+	}
 	return s.promote(ctx, promoteAgain)
 }
 

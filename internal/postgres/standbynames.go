@@ -120,14 +120,14 @@ func (s *Server) settleNames(ctx context.Context, q querier, p *process, status 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, now := &s.namesOf, s.clock()
-	if status.InRecovery || status.StandbyNames == "" {
+	if status.InRecovery {
 		*n = namesInForce{}
 		return nil
 	}
 	if n.of != p || n.value != status.StandbyNames {
 		*n = namesInForce{of: p, value: status.StandbyNames, seen: now}
 	}
-	if n.since == 0 && now.Sub(n.seen) >= reloadTime {
+	if n.since == 0 && n.value != "" && now.Sub(n.seen) >= reloadTime {
 		at, err := settled(ctx, q)
 		if err != nil {
 			return fmt.Errorf("look whether commits wait for %s: %w", n.value, err)
@@ -138,14 +138,56 @@ func (s *Server) settleNames(ctx context.Context, q querier, p *process, status 
 	return nil
 }
 
+// checkpointerRests tells whether the checkpointer has looked at its settings. Before 14
+// it does not say so while it spreads a checkpoint's writes.
+const checkpointerRests = `coalesce((SELECT wait_event IN ('CheckpointerMain', 'CheckpointWriteDelay')
+  FROM pg_stat_activity WHERE backend_type = 'checkpointer' LIMIT 1), false)`
+
+// namesPatience is how long a promotion waits for it.
+const namesPatience = 2 * time.Second
+
+// awaitNames waits, before a promotion, until the value that was written is in force:
+// from its first moment as a primary the server must not acknowledge what nobody waited
+// for (S2). Where it waits for nobody there is nothing to wait for.
+func (s *Server) awaitNames(ctx context.Context) error {
+	value, managed := s.standbyNames(s.cfg())
+	if !managed || value == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, namesPatience)
+	defer cancel()
+	tick := time.NewTicker(promotePoll)
+	defer tick.Stop()
+	var since time.Time
+	for {
+		var now string
+		var rests bool
+		err := s.query(ctx, func(ctx context.Context, q querier) error {
+			return q.QueryRow(ctx, "SELECT current_setting('"+namesParameter+"'), "+checkpointerRests).Scan(&now, &rests)
+		})
+		switch {
+		case err != nil || now != value || !rests:
+			since = time.Time{}
+		case since.IsZero():
+			since = s.clock()
+		case s.clock().Sub(since) >= reloadTime:
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s is %q: it is %q, and the checkpointer rests: %v: %w", namesParameter, value, now, rests, errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
 // settled is how far the log is flushed, and with it all that was acknowledged; 0 if
 // the checkpointer may not have heard of the settings. It adds a little to the log, so
 // that a standby that has what is there has something to tell.
 func settled(ctx context.Context, q querier) (wal.LSN, error) {
 	var rests bool
 	var flushed string
-	err := q.QueryRow(ctx, `SELECT coalesce((SELECT wait_event IN ('CheckpointerMain', 'CheckpointWriteDelay')
-	  FROM pg_stat_activity WHERE backend_type = 'checkpointer' LIMIT 1), false), pg_current_wal_flush_lsn()::text`).Scan(&rests, &flushed)
+	err := q.QueryRow(ctx, "SELECT "+checkpointerRests+", pg_current_wal_flush_lsn()::text").Scan(&rests, &flushed)
 	if err != nil || !rests {
 		return 0, err
 	}

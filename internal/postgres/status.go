@@ -37,6 +37,7 @@ type Status struct {
 
 	StandbyNames        string        // synchronous_standby_names, in force
 	StandbyNamesManaged bool          // ours, not the user's
+	StandbyNamesTold    string        // ours, as the files have it
 	StandbyNamesSince   wal.LSN       // primary: what was acknowledged by an earlier value lies before it; 0: not known yet
 	StandbyNamesAge     time.Duration // since it was first seen in force
 
@@ -136,7 +137,7 @@ func (s *Server) Status(ctx context.Context) Status {
 	}
 	status.Answering = true
 	s.becameReady()
-	_, status.StandbyNamesManaged = s.standbyNames(s.cfg())
+	status.StandbyNamesTold, status.StandbyNamesManaged = s.standbyNames(s.cfg())
 	s.watchStreams(streamsOf(status))
 	if status.InRecovery && status.Timeline == 0 {
 		status.Timeline = s.replayTimeline(ctx, p, status)

@@ -12,6 +12,7 @@ import (
 // names is synchronous_standby_names of a server, in its files and in force.
 type names struct {
 	value   string
+	told    string
 	managed bool
 	since   wal.LSN
 	seen    instant
@@ -22,7 +23,7 @@ const reloadTime = 100 * time.Millisecond
 
 // setNames writes the value into the files. A server that runs goes by it a moment later.
 func (s *server) setNames(n ha.SetStandbyNames) {
-	s.names.managed = !n.Users
+	s.names.managed, s.names.told = !n.Users, n.Value
 	s.w.tell("%s: synchronous_standby_names %q", s.h.name, n.Value)
 	s.nameTurn++
 	if !s.alive {
@@ -60,7 +61,7 @@ func (s *server) waitForNobody() {
 
 // synchronous is what a look at the server finds of it.
 func (s *server) synchronous() ha.Synchronous {
-	return ha.Synchronous{Names: s.names.value, Managed: s.names.managed, Since: s.names.since, Age: s.w.now.sub(s.names.seen)}
+	return ha.Synchronous{Names: s.names.value, Managed: s.names.managed, Told: s.names.told, Since: s.names.since, Age: s.w.now.sub(s.names.seen)}
 }
 
 // senders are the streams from here.
