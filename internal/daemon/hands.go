@@ -125,7 +125,7 @@ func (h *hands) Work(now time.Time) (ha.Job, ha.Finished) {
 		return ha.Job{}, last
 	}
 	return ha.Job{Work: j.work, Purpose: j.purpose, Running: now.Sub(j.began), Upstream: j.upstream,
-		Progress: j.progress, Shutdown: j.shutdown}, last
+		Progress: j.progress, Shutdown: j.shutdown, Optime: j.optime}, last
 }
 
 // Cancel ends the work under way; its end is announced as that of any work.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -132,15 +133,14 @@ const checkpointPatience = 30 * time.Second
 
 // beforehand does what the shutdown would do while nobody can write, as far as it can
 // be done before.
-func (h *hands) beforehand(ctx context.Context) {
+func (h *hands) beforehand(ctx context.Context) (padded wal.LSN) {
 	ctx, cancel := context.WithTimeout(ctx, checkpointPatience)
 	defer cancel()
 	err := h.pg.Checkpoint(ctx)
-	padded := false
 	if err == nil {
 		padded, err = h.pg.PadSegment(ctx)
 	}
-	if padded && err == nil {
+	if padded > 0 && err == nil {
 		// Close to the end of a segment a checkpoint makes the next one as well
 		// (xlog.c, PreallocXlogFiles), which the shutdown's begins.
 		err = h.pg.Checkpoint(ctx)
@@ -148,12 +148,16 @@ func (h *hands) beforehand(ctx context.Context) {
 	if err != nil {
 		h.log.Warn("what a shutdown does was not all done before the stop; the stop will take longer", "err", err)
 	}
+	return padded
 }
 
 // stop stops the server and finds out where its log ends.
 func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
+	// What fills the last segment is nobody's: who lacks only that is not behind, and
+	// must not be kept from leading for it (B-121, B-137).
+	var padded wal.LSN
 	if a.Checkpoint {
-		h.beforehand(ctx)
+		padded = h.beforehand(ctx)
 	}
 	if err := h.pg.BeforeStop(ctx); err != nil {
 		h.log.Warn("before_stop failed, the server is stopped all the same", "err", err) // B-167
@@ -164,7 +168,7 @@ func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
 	}
 	err := h.pg.Stop(ctx, postgres.StopOptions{Mode: mode, Limit: a.Within, OnShutdownCheckpoint: func(p wal.Point) {
 		h.mu.Lock()
-		j.shutdown, j.optime = p, p.LSN
+		j.shutdown, j.optime = p, cmp.Or(padded, p.LSN)
 		h.mu.Unlock()
 		h.notify()
 	}})
@@ -175,7 +179,7 @@ func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
 	// standby that lacks the new segment is not behind (B-137).
 	if at, errPosition := h.pg.ShutdownPosition(ctx); errPosition == nil {
 		h.mu.Lock()
-		j.optime = at.LSN
+		j.optime = cmp.Or(padded, at.LSN)
 		h.mu.Unlock()
 	}
 	return nil

@@ -324,6 +324,9 @@ type Job struct {
 	// Shutdown is set during a stop as soon as the control file holds the
 	// shutdown checkpoint; the postmaster may still live, draining its archive.
 	Shutdown wal.Point
+	// Optime is the position to leave behind then, as in Finished; 0: that of the
+	// checkpoint.
+	Optime wal.LSN
 }
 
 // starts reports that the server is being started.

@@ -134,6 +134,9 @@ func stopping(o Observation) Plan {
 	}
 	candidates := o.candidates(false)
 	if o.failoverPossible(candidates, o.Job.Shutdown.LSN) {
+		if o.Job.Optime > 0 {
+			return do(why, Release{Optime: o.Job.Optime})
+		}
 		return do(why, Release{Optime: o.Job.Shutdown.LSN})
 	}
 	if !o.Peers.Asked || o.Peers.Done >= hurriedAsk {

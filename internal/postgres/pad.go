@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"matriarch/internal/wal"
 )
 
 // The padding goes out in parts, each of them flushed before the next: a client's
@@ -25,17 +27,20 @@ const (
 // than before. Where logical slots are, here or by its feedback on a standby, their readers
 // might show the messages to somebody; there, and where segments are long, it is left to
 // the shutdown. A standby has nothing to fill.
-func (s *Server) PadSegment(ctx context.Context) (bool, error) {
+//
+// It returns where the padding begins, 0 if there is none: who has the log up to there
+// lacks nothing of anybody's.
+func (s *Server) PadSegment(ctx context.Context) (wal.LSN, error) {
 	conn, err := s.connectLocal(ctx, "Patroni checkpoint", false)
 	if err != nil {
-		return false, fmt.Errorf("pad the last segment of the log: %w", err)
+		return 0, fmt.Errorf("pad the last segment of the log: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	padded, err := pad(ctx, conn)
+	from, err := pad(ctx, conn)
 	if err != nil {
-		return padded, fmt.Errorf("pad the last segment of the log: %w", err)
+		return from, fmt.Errorf("pad the last segment of the log: %w", err)
 	}
-	return padded, nil
+	return from, nil
 }
 
 // padQuery tells whether a shutdown would switch, how long segments are, and how much
@@ -44,33 +49,39 @@ const padQuery = `
 SELECT current_setting('archive_mode') <> 'off'
     AND (current_setting('server_version_num')::int >= 150000 OR current_setting('archive_command') <> '')
     AND NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_type = 'logical' OR catalog_xmin IS NOT NULL),
-  s.size, (s.size - mod(pg_current_wal_insert_lsn() - '0/0'::pg_lsn, s.size))::bigint
+  s.size, (s.size - mod(pg_current_wal_insert_lsn() - '0/0'::pg_lsn, s.size))::bigint, pg_current_wal_insert_lsn()::text
 FROM (SELECT setting::bigint AS size FROM pg_settings WHERE name = 'wal_segment_size') s`
 
-func pad(ctx context.Context, conn *pgx.Conn) (bool, error) {
+func pad(ctx context.Context, conn *pgx.Conn) (from wal.LSN, err error) {
 	// Nobody but us waits for it: not for a synchronous standby either.
 	if _, err := conn.Exec(ctx, "SET synchronous_commit = local"); err != nil {
-		return false, err
+		return 0, err
 	}
 	var last int64
 	var standby bool
 	if err := conn.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&standby); err != nil || standby {
-		return false, err
+		return 0, err
 	}
-	for padded := false; ; padded = true {
+	for {
 		var switches bool
+		var at string
 		var size, rest int64
-		if err := conn.QueryRow(ctx, padQuery).Scan(&switches, &size, &rest); err != nil {
-			return padded, err
+		if err := conn.QueryRow(ctx, padQuery).Scan(&switches, &size, &rest, &at); err != nil {
+			return from, err
 		}
 		// More left than before: others have filled the segment.
-		if !switches || size > segmentMost || rest <= padRest || padded && rest > last {
-			return padded, nil
+		if !switches || size > segmentMost || rest <= padRest || from > 0 && rest > last {
+			return from, nil
 		}
 		last = rest
-		_, err := conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'matriarch', repeat(' ', $1))", min(padPart, rest-padRest))
+		if from == 0 {
+			if from, err = wal.ParseLSN(at); err != nil {
+				return 0, err
+			}
+		}
+		_, err = conn.Exec(ctx, "SELECT pg_logical_emit_message(true, 'matriarch', repeat(' ', $1))", min(padPart, rest-padRest))
 		if err != nil {
-			return padded, err
+			return from, err
 		}
 	}
 }
