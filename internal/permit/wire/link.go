@@ -63,9 +63,13 @@ func (m *link) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case l := <-m.box:
-			m.newest = l
-			m.beat(time.Now(), m.main, m.rival)
+			m.post(l)
 		case e := <-m.events:
+			select { // a connection that is new must not begin with an older one
+			case l := <-m.box:
+				m.post(l)
+			default:
+			}
 			m.take(alive, e, time.Now())
 		case <-timer.C:
 		}
@@ -77,6 +81,12 @@ func (m *link) run(ctx context.Context) {
 		}
 		timer.Reset(m.watch(alive, now).Sub(now))
 	}
+}
+
+// post sends what was in the box.
+func (m *link) post(l letter) {
+	m.newest = l
+	m.beat(time.Now(), m.main, m.rival)
 }
 
 func (m *link) pace() time.Duration { return pace(m.newest.hb) }
