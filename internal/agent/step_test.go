@@ -93,9 +93,9 @@ func TestAConflictLeadsToALookAtTheStore(t *testing.T) {
 	store := &counting{}
 	n := newNode(t, func(c *Config) { store.Store = c.Store; c.Store = store })
 	n.settle()
-	n.put(dcs.KeyFailover, `{"leader":"n2"}`)
+	n.put(dcs.KeyFailover, `{"leader":"n2","member":"n3"}`)
 	n.store.SetFaults(memstore.Faults{LateWatch: true})
-	n.put(dcs.KeyFailover, `{"leader":"n3"}`)
+	n.put(dcs.KeyFailover, `{"leader":"n3","member":"n2"}`)
 	if plan, err := n.step(); !errors.Is(err, dcs.ErrConflict) || plan.Why != ha.RequestRefused {
 		t.Fatalf("plan %v, error %v", plan.Why, err)
 	}
@@ -104,6 +104,25 @@ func TestAConflictLeadsToALookAtTheStore(t *testing.T) {
 	}
 	if plan, err := n.step(); err != nil || plan.Why != ha.RequestRefused || n.stored(dcs.KeyFailover) != "{}" {
 		t.Errorf("then: plan %v, error %v, failover %q", plan.Why, err, n.stored(dcs.KeyFailover))
+	}
+}
+
+// TestWhatWasDoneIsNotLoggedAsRefused: a person looks at warnings.
+func TestWhatWasDoneIsNotLoggedAsRefused(t *testing.T) {
+	for request, want := range map[string]string{
+		`{"leader":"n2","member":"n1"}`: `level=INFO msg="the switchover or failover that was asked for is done`,
+		`{"leader":"n2","member":"n3"}`: `level=WARN msg="the requested switchover is not possible`,
+	} {
+		n := newNode(t)
+		n.settle()
+		n.put(dcs.KeyFailover, request)
+		n.settle()
+		if got := n.stored(dcs.KeyFailover); got != "{}" {
+			t.Errorf("%s: stays as %q", request, got)
+		}
+		if got := n.logged.String(); !strings.Contains(got, want) {
+			t.Errorf("%s: %s is not in\n%s", request, want, got)
+		}
 	}
 }
 

@@ -168,6 +168,18 @@ func (f Failover) Requested() bool { return f.Leader != "" || f.Candidate != "" 
 // manual failover, to which looser rules apply.
 func (f Failover) Switchover() bool { return f.Leader != "" }
 
+// FulfilledBy reports that what was asked for is so when that member leads: it was
+// asked for by name, or anybody but another one was.
+func (f Failover) FulfilledBy(member string) bool {
+	switch {
+	case !f.Requested() || f.Leader == member:
+		return false
+	case f.Candidate == "":
+		return true
+	}
+	return f.Candidate == member
+}
+
 // Scheduled is the time that was asked for. ok is false when the request is for
 // now, err is set when the time cannot be used.
 func (f Failover) Scheduled() (at time.Time, ok bool, err error) {

@@ -62,6 +62,7 @@ const (
 	PromotionRefused
 	PromotionOverruled
 	RequestAsking
+	RequestDone
 	RequestRefused
 	RequestScheduled
 	ChangingUpstream
@@ -135,6 +136,7 @@ var reasonText = map[Reason]string{
 	PromotionRefused:         "pre_promote refused the promotion: giving up the lead",
 	PromotionOverruled:       "elected, but the sync key had changed meanwhile: giving up the lead, to be elected by the new one",
 	RequestAsking:            "switchover requested: asking the candidates",
+	RequestDone:              "the switchover or failover that was asked for is done: clearing the request",
 	RequestRefused:           "the requested switchover is not possible: clearing the request",
 	RequestScheduled:         "a switchover is scheduled",
 	ChangingUpstream:         "changing the upstream",

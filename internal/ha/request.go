@@ -21,6 +21,8 @@ func request(o Observation) (Plan, bool) {
 		return clear, true // B-670: nobody can tell when
 	case scheduled && at.Sub(o.Wall) > 0:
 		return o.settled(wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))), true
+	case f.FulfilledBy(o.Me.Name): // before it could count as late: the old leader may have stopped slowly
+		return do(RequestDone, ClearFailover{Modified: f.Modified}), true
 	case scheduled && o.Wall.Sub(at) > s.LoopWait*3/2:
 		return clear, true
 	case f.Leader != "" && f.Leader != o.Me.Name, f.Candidate == o.Me.Name, s.Pause && f.Candidate == "":

@@ -23,6 +23,7 @@ func scheduled(text string) func(*Observation) {
 func TestALeaderIsAskedToStepDown(t *testing.T) {
 	handOver := do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})
 	refused := do(RequestRefused, ClearFailover{Modified: 8})
+	done := do(RequestDone, ClearFailover{Modified: 8})
 	ask := func(names ...string) Plan {
 		var members []cluster.Member
 		for _, n := range names {
@@ -39,6 +40,12 @@ func TestALeaderIsAskedToStepDown(t *testing.T) {
 		}), handOver},
 		{"B-661: a failover names no leader", requested("", "n2"), handOver},
 		{"B-662: for another leader", requested("n2", "n3"), refused},
+		{"B-662: the one asked for leads already", requested("n2", "n1"), done},
+		{"B-662: it does so by a failover", requested("", "n1"), done},
+		{"B-662: anybody but another one was to lead", requested("n2", ""), done},
+		{"B-662: also when that took longer than a schedule may be late", both(requested("n2", "n1"), scheduled("2030-01-02T11:00:00+00:00")), done},
+		{"B-670: but not before its time: n2 may lead again then", both(requested("n2", "n1"), scheduled("2030-01-02T12:00:04+00:00")),
+			wait(RequestScheduled, 4*time.Second)},
 		{"B-662: to itself", requested("n1", "n1"), refused},
 		{"B-662: to a member that is not there", requested("n1", "n9"), refused},
 		{"B-662: paused without a candidate", both(paused, requested("n1", "")), refused},
