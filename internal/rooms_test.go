@@ -44,6 +44,8 @@ var rooms = map[string]room{
 	"fence/watchdog": {"boottime", "a device, and when to feed it; who leads it is told"},
 	"permit":         {"boottime dcs cluster", "the right to write waits for nothing slow: no SQL, no files"},
 
+	"pidone": {"", "a container's first process, and nothing else"},
+
 	"callback": {"", "runs commands, and does not know what they are about"},
 
 	"permit/wire": {"permit", "carries heartbeats, and decides nothing"},
@@ -71,7 +73,7 @@ var rooms = map[string]room{
 }
 
 // cmd may reach for these alone: it picks a subcommand and an exit code.
-const cmdMay = "daemon ctl demo config generate store api/client sim"
+const cmdMay = "daemon ctl demo config generate store api/client sim pidone"
 
 // outside says which rooms may use what is not ours, and why only they.
 var outside = []struct {

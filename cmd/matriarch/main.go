@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -14,6 +15,7 @@ import (
 
 	"matriarch/internal/ctl"
 	"matriarch/internal/daemon"
+	"matriarch/internal/pidone"
 )
 
 // version is Matriarch's own, set at build time (-X main.version=1.2.3).
@@ -32,8 +34,20 @@ type process struct {
 }
 
 func main() {
+	if pidone.Needed() {
+		os.Exit(first())
+	}
 	p := process{in: os.Stdin, out: os.Stdout, err: os.Stderr, environ: os.Environ(), agent: runAgent}
 	os.Exit(p.run(filepath.Base(os.Args[0]), os.Args[1:]))
+}
+
+// first is process 1 of a container, and the program is its child.
+func first() int {
+	code, err := pidone.Run()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "matriarch:", err)
+	}
+	return code
 }
 
 // run is the program of that name. It returns the exit code.

@@ -34,6 +34,9 @@ type Node struct {
 	// Uptime, if not 0, is by how much the node's boot clock is ahead of the machine's.
 	// It takes root and a time namespace (Linux 6.3: one that is entered by execve).
 	Uptime time.Duration
+	// Contained has the agent start as process 1 of a PID namespace. It takes root, and the
+	// numbers in the node's files are then those of inside.
+	Contained bool
 	// Cgroup, if set, is the directory of one that belongs to the servers' user.
 	Cgroup string
 	// Text, if set, is the whole configuration instead.
@@ -59,10 +62,13 @@ func (n *Node) Start() {
 	if n.Patroni != nil {
 		program = append(slices.Clone(n.Patroni.command), n.Config)
 	}
-	if n.Uptime == 0 {
-		by.Credential = account(n.t)
-	} else {
+	switch {
+	case n.Contained:
+		program = n.contained(program, by)
+	case n.Uptime != 0:
 		program = append(n.clocks(), program...)
+	default:
+		by.Credential = account(n.t)
 	}
 	if n.Cgroup != "" {
 		dir, err := os.Open(n.Cgroup)
