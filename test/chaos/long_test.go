@@ -72,6 +72,9 @@ func (d *dice) between(low, high time.Duration) time.Duration {
 
 // one draws from everything.
 func (d *dice) one() fault {
+	if stepsClock && d.IntN(6) == 0 {
+		return clockFault(d.between(-10*time.Minute, 10*time.Minute).Round(time.Second))
+	}
 	switch d.IntN(12) {
 	case 0:
 		return switchFault

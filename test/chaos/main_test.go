@@ -8,9 +8,10 @@
 // CHAOS_LOGS. TestNeedless loads the machine for NEEDLESS_MINUTES and looks
 // for leader changes that nobody needed.
 //
-// Not here: steps of the wall clock, which no namespace keeps from the rest of the
-// machine. Nodes do differ in their boot clocks, by hours: what compared one
-// machine's clock with another's would show.
+// Nodes differ in their boot clocks, by hours: what compared one machine's clock with
+// another's would show. The wall clock is stepped only if CHAOS_CLOCK is set, since no
+// namespace keeps that from the rest of the machine (TestClockSteps, and a sixth of
+// TestLong's faults).
 //
 // E2E_KEEP and E2E_BINARY are as in test/e2e.
 package chaos
