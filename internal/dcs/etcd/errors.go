@@ -71,6 +71,7 @@ func outcomeOf(err error) outcome {
 	}
 	switch message(err) {
 	case message(rpctypes.ErrGRPCNoLeader), // refused by the interceptor, before the request is looked at
+		proposalDropped,
 		message(rpctypes.ErrGRPCNotCapable),
 		message(rpctypes.ErrGRPCNotSupportedForLearner),
 		message(rpctypes.ErrGRPCRequestTooManyRequests), // refused before it is proposed
@@ -85,6 +86,12 @@ func outcomeOf(err error) outcome {
 	}
 	return noAnswer
 }
+
+// proposalDropped is what a member says that could neither take a proposal in nor pass it
+// on, since just then it knows of no leader or the leader is being moved (raft's
+// ErrProposalDropped, which etcd has no code of its own for). One that was passed on and
+// lost has no answer at all.
+const proposalDropped = "raft proposal dropped"
 
 // message is etcd's text of an error: its codes alone are too coarse.
 func message(err error) string {

@@ -23,6 +23,7 @@ func TestOutcomeOf(t *testing.T) {
 		{rpctypes.ErrGRPCInvalidAuthToken, notApplied},
 		{rpctypes.ErrGRPCAuthOldRevision, notApplied},
 		{rpctypes.ErrGRPCRequestTooManyRequests, notApplied},
+		{status.Error(codes.Unknown, "raft proposal dropped"), notApplied},
 		{rpctypes.ErrGRPCLeaseNotFound, refused},
 		{rpctypes.ErrGRPCPermissionDenied, refused},
 		{rpctypes.ErrGRPCNoSpace, refused},
@@ -33,6 +34,7 @@ func TestOutcomeOf(t *testing.T) {
 		{rpctypes.ErrGRPCStopped, noAnswer},
 		{status.Error(codes.Unavailable, "error reading from server: EOF"), noAnswer},
 		{status.Error(codes.DeadlineExceeded, "context deadline exceeded"), noAnswer},
+		{status.Error(codes.Unknown, "whatever"), noAnswer},
 		{errors.New("whatever"), noAnswer},
 	} {
 		if got := outcomeOf(c.err); got != c.want {
