@@ -53,7 +53,7 @@ func Settings(c *config.Config, o Options) (etcd.Config, error) {
 		out.Username, out.Password = e.Username, e.Password.Reveal()
 		out.TLS = etcd.TLS{CACert: e.CACert, Cert: e.Cert, Key: e.Key}
 	case c.Embedded != nil:
-		out.KeepOrder = true // its own server first: no network between them
+		out.KeepOrder, out.Home = true, true // its own server first: no network between them
 	default:
 		return etcd.Config{}, ErrNone
 	}

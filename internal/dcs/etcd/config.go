@@ -27,6 +27,10 @@ type Config struct {
 	// KeepOrder starts with the first endpoint; otherwise the start is drawn by
 	// lot, so that nodes with the same file do not all lean on one member.
 	KeepOrder bool
+	// Home says that the first endpoint is a member in this very process: it is asked first
+	// whenever it answers, and the watch goes back to it after it was away. A member that
+	// is elsewhere would be lost just when its node is.
+	Home bool
 	// UseProxies takes Endpoints as the final list: the members' advertised
 	// client URLs are not asked for.
 	UseProxies bool

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,34 @@ type endpoint struct {
 	watch   pb.WatchClient
 	auth    pb.AuthClient
 	members pb.ClusterClient
+
+	mu   sync.Mutex
+	late int // requests that have waited for longer than lateAfter
+}
+
+// lateAfter is more than an answer takes: some milliseconds, with the disk's.
+const lateAfter = 50 * time.Millisecond
+
+// asked is called when a request is made, and what it returns when that has ended.
+func (e *endpoint) asked() (ended func()) {
+	add := func(n int) {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.late += n
+	}
+	late := time.AfterFunc(lateAfter, func() { add(1) })
+	return func() {
+		if !late.Stop() {
+			add(-1)
+		}
+	}
+}
+
+// waiting is how many requests it has left without an answer for a while.
+func (e *endpoint) waiting() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.late
 }
 
 // newEndpoint prepares the connection and returns without waiting for it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -86,6 +88,97 @@ func TestWriteWithoutAnAnswerIsUnknownAndNotRepeated(t *testing.T) {
 	mustCommit(t, s, put("count", "2"))
 	if took := time.Since(begin); took > 500*time.Millisecond {
 		t.Errorf("the next write took %v", took)
+	}
+}
+
+// A transaction that is sent again goes to another member as soon as the first has left
+// one without an answer for a while, not when that one is given up.
+func TestTheNextWriteGoesToAnotherMemberWhileOneWaits(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 1)
+	way := startProxy(t, list[0].client)
+	s := open(t, nil, func(cfg *Config) {
+		cfg.Endpoints, cfg.UseProxies, cfg.RequestTimeout = []string{way.address, list[0].client}, true, patience
+	})
+	mustCommit(t, s, put("count", "0"))
+	way.loseAnswers()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first := make(chan error, 1)
+	go func() {
+		_, err := s.Commit(ctx, put("count", "1"))
+		first <- err
+	}()
+	silent := s.pool.inOrder()[0]
+	deadline := time.After(patience)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for silent.waiting() == 0 {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatal("nobody waits")
+		}
+	}
+	mustCommit(t, s, put("count", "2"))
+	select {
+	case err := <-first:
+		t.Errorf("the first has ended: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-first; err == nil {
+		t.Error("the first has had an answer")
+	}
+	for silent.waiting() != 0 {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatal("it waits for ever")
+		}
+	}
+}
+
+// The member in the own process is used whenever it is there: requests go to it at once,
+// and so does the watch, without a moment in which the mirror is not current.
+func TestTheMemberAtHomeIsUsedAgainWhenItIsBack(t *testing.T) {
+	t.Parallel()
+	list := servers(t, 3)
+	watched := &output{}
+	s := open(t, list, func(cfg *Config) {
+		cfg.Home, cfg.UseProxies = true, true
+		cfg.Logger = slog.New(slog.NewTextHandler(watched, nil))
+	})
+	at := func(server *server) func(dcs.Snapshot, bool) bool {
+		return func(_ dcs.Snapshot, current bool) bool {
+			lines := strings.Split(strings.TrimSpace(watched.String()), "\n")
+			return current && strings.Contains(lines[len(lines)-1], "watching etcd\" endpoint=http://"+server.client)
+		}
+	}
+	await(t, s, "the watch at home", at(list[0]))
+	list[0].kill()
+	await(t, s, "the loss of the watch", notCurrent)
+	await(t, s, "currency", current)
+	if at(list[0])(dcs.Snapshot{}, true) {
+		t.Fatal("it watches at a member that is dead")
+	}
+	mustCommit(t, s, put("a", "1")) // elsewhere
+	list[0].start(t)
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for deadline := time.After(patience); !at(list[0])(dcs.Snapshot{}, true); {
+		select {
+		case <-look.C:
+		case <-deadline:
+			t.Fatalf("the watch has not gone home:\n%s", watched)
+		}
+		if _, current := s.Mirror(); !current {
+			t.Fatal("not current on the way home")
+		}
+	}
+	mustCommit(t, s, put("a", "2"))
+	if e := s.pool.inOrder()[0]; e.url != "http://"+list[0].client {
+		t.Errorf("requests go to %s", e.url)
 	}
 }
 

@@ -51,7 +51,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s := &Store{
 		cfg:      cfg,
 		log:      cfg.Logger,
-		pool:     &pool{conf: conf, dialTimeout: cfg.DialTimeout},
+		pool:     &pool{home: cfg.Home, conf: conf, dialTimeout: cfg.DialTimeout},
 		tokens:   &tokens{username: cfg.Username, password: cfg.Password},
 		guard:    &guard{now: time.Now},
 		mirror:   newMirror(),

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"slices"
@@ -9,8 +10,9 @@ import (
 )
 
 // pool holds the endpoints and which of them is in use. It stays with one until
-// that one fails.
+// that one fails; with a home, the first of all, it is that one again for the next request.
 type pool struct {
+	home        bool
 	conf        *tls.Config
 	dialTimeout time.Duration
 
@@ -63,11 +65,33 @@ func (p *pool) set(urls []string) error {
 	return errors.Join(errs...)
 }
 
-// inOrder is every endpoint, the one in use first.
+// inOrder is every endpoint: those first that others wait for the least, and among them
+// the one in use. A member that is silent is so noticed long before the first request to
+// it is given up, and a transaction that is sent again meanwhile goes to another.
 func (p *pool) inOrder() []*endpoint {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append(slices.Clone(p.all[p.at:]), p.all[:p.at]...)
+	at := p.at
+	if p.home {
+		at = 0
+	}
+	list := append(slices.Clone(p.all[at:]), p.all[:at]...)
+	waiting := make(map[*endpoint]int, len(list)) // it may change while we sort
+	for _, e := range list {
+		waiting[e] = e.waiting()
+	}
+	slices.SortStableFunc(list, func(a, b *endpoint) int { return cmp.Compare(waiting[a], waiting[b]) })
+	return list
+}
+
+// atHome is the member in this process; nil: there is none.
+func (p *pool) atHome() *endpoint {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.home || len(p.all) == 0 {
+		return nil
+	}
+	return p.all[0]
 }
 
 // failed moves on to the next endpoint if e is the one in use.

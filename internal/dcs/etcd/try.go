@@ -68,6 +68,7 @@ func (s *Store) try(ctx context.Context, repeatable bool, do request) error {
 func (s *Store) once(ctx context.Context, e *endpoint, repeatable bool, do request) error {
 	ctx, cancel := context.WithTimeout(ctx, s.tryTimeout(ctx, repeatable))
 	defer cancel()
+	defer e.asked()()
 	// A read goes out all the same: its error tells why there is no connection.
 	if err := e.connected(ctx); err != nil && !(repeatable && ctx.Err() == nil) {
 		return err

@@ -26,6 +26,9 @@ func (s *Store) watchLoop() {
 				s.discoverSoon()
 			})
 		}
+		if errors.Is(err, errHome) {
+			continue // the mirror stays current: the member at home has just answered
+		}
 		s.mirror.setCurrent(false)
 		if s.ctx.Err() != nil {
 			return
@@ -110,11 +113,36 @@ func (s *Store) watchFrom(ctx context.Context, e *endpoint, revision int64, stan
 	}
 
 	answers := make(chan *pb.WatchResponse)
-	broken := make(chan error, 1)
+	broken := make(chan error, 2)
 	s.running.Go(func() {
 		broken <- receive(ctx, stream, answers)
 	})
+	if home := s.pool.atHome(); home != nil && home != e {
+		s.running.Go(func() {
+			if s.awaitHome(ctx, home) {
+				broken <- errHome
+			}
+		})
+	}
 	return s.feed(e, stream, answers, broken, token, standing)
+}
+
+var errHome = errors.New("this node's own member is back")
+
+// awaitHome waits until the member at home answers like one of a majority, or ctx ends.
+func (s *Store) awaitHome(ctx context.Context, home *endpoint) bool {
+	look := time.NewTicker(probeAfter)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-look.C:
+			if _, err := s.readAt(ctx, home); err == nil {
+				return true
+			}
+		}
+	}
 }
 
 // receive passes on what the stream brings until it breaks.
