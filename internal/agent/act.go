@@ -68,7 +68,7 @@ func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action 
 		a.cfg.Server.Kill()
 		return nil
 	case ha.CancelJob:
-		a.cfg.Server.Cancel()
+		a.cfg.Server.Cancel(act.For)
 		return nil
 	case ha.Checkpoint:
 		a.cfg.Server.Checkpoint()

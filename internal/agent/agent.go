@@ -31,9 +31,9 @@ type Server interface {
 	// under way.
 	Begin(work ha.Action) error
 
-	// Cancel ends the work under way. Kill sends SIGKILL to the whole server.
-	// Neither waits.
-	Cancel()
+	// Cancel ends the work under way. A start that is cancelled for a hand-over ends as
+	// the stop of one. Kill sends SIGKILL to the whole server. Neither waits.
+	Cancel(why ha.Purpose)
 	Kill()
 
 	// Changed receives a value after the server died or work ended. Coalesced.

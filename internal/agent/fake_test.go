@@ -80,7 +80,7 @@ func (s *fakeServer) Begin(work ha.Action) error {
 	return s.call("begin %s", name(work))
 }
 
-func (s *fakeServer) Cancel() { _ = s.call("cancel") }
+func (s *fakeServer) Cancel(why ha.Purpose) { _ = s.call("cancel %d", why) }
 
 func (s *fakeServer) Kill() {
 	s.set(func() {

@@ -54,6 +54,8 @@ type job struct {
 	upstream ha.Upstream
 	began    time.Time
 	cancel   context.CancelFunc
+	handOver bool // it was cancelled for one
+	killed   bool // a start that was cancelled: it left no server behind
 	progress string
 	shutdown wal.Point
 	optime   wal.LSN
@@ -129,10 +131,11 @@ func (h *hands) Work(now time.Time) (ha.Job, ha.Finished) {
 }
 
 // Cancel ends the work under way; its end is announced as that of any work.
-func (h *hands) Cancel() {
+func (h *hands) Cancel(why ha.Purpose) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.job != nil {
+		h.job.handOver = h.job.handOver || why == ha.ForHandOver
 		h.job.cancel()
 	}
 }
@@ -148,7 +151,7 @@ const guardKillTimeout = 300 * time.Millisecond
 // Kill ends every process of the server, by the guard if it can. What it leaves,
 // such as an archive command of its own session, ends after that.
 func (h *hands) Kill() {
-	h.Cancel()
+	h.Cancel(ha.ForNothing)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(h.base), killTimeout)
 	defer cancel()
 	byGuard, done := context.WithTimeout(ctx, guardKillTimeout)
@@ -185,6 +188,10 @@ func (h *hands) Begin(action ha.Action) error {
 // finish publishes how the work ended.
 func (h *hands) finish(j *job, err error) {
 	postgres.TakeUmask(h.pg.Config().DataDir) // it may have made the directory
+	if h.gaveWay(j, err) {
+		h.log.Info("the start as primary was broken off for a hand-over")
+		err = nil
+	}
 	if err != nil {
 		h.log.Error("work ended with an error", "work", workName(j.work), "took", h.now().Sub(j.began).Round(time.Millisecond), "err", err)
 	} else {
@@ -202,6 +209,17 @@ func (h *hands) finish(j *job, err error) {
 	h.look.forget()
 	h.mu.Unlock()
 	h.notify()
+}
+
+// gaveWay makes the stop of a hand-over of a start that was cancelled for one.
+func (h *hands) gaveWay(j *job, err error) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	gave := err != nil && j.work == ha.StartingPrimary && j.handOver && j.killed
+	if gave {
+		j.work, j.purpose = ha.StoppingServer, ha.ForHandOver
+	}
+	return gave
 }
 
 // report keeps the progress of a copy for the member key. Every tenth of the way is

@@ -27,7 +27,7 @@ func (h *hands) plan(j *job, action ha.Action) func(context.Context) error {
 		return func(ctx context.Context) error { return h.pg.Rewind(ctx, fromHA(a.From), h.report(j)) }
 	case ha.StartPrimary:
 		j.work, j.purpose = ha.StartingPrimary, a.For
-		return h.startPrimary
+		return func(ctx context.Context) error { return h.startPrimary(ctx, j) }
 	case ha.StartStandby:
 		j.work, j.purpose, j.upstream = ha.StartingStandby, a.For, a.Upstream
 		return func(ctx context.Context) error { return h.startStandby(ctx, a.Upstream) }
@@ -89,7 +89,7 @@ func (h *hands) copy(ctx context.Context, j *job, a ha.BaseBackup) error {
 // takes: whether it is too long is for the passes to say, since it depends on whether
 // another member could lead meanwhile (B-032, B-033). Cancelled, it leaves no server
 // behind: the right to write may be gone.
-func (h *hands) startPrimary(ctx context.Context) error {
+func (h *hands) startPrimary(ctx context.Context, j *job) error {
 	if err := h.keeper.awaitPermit(ctx); err != nil {
 		return fmt.Errorf("start as primary: %w", err)
 	}
@@ -105,7 +105,9 @@ func (h *hands) startPrimary(ctx context.Context) error {
 	}
 	kill, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer cancel()
-	return errors.Join(err, h.pg.KillAll(kill))
+	alive := h.pg.KillAll(kill)
+	j.killed = alive == nil
+	return errors.Join(err, alive)
 }
 
 // standbyPatience is how long the start of a standby counts as work. One that

@@ -10,7 +10,7 @@ func lead(o Observation) Plan {
 	s, f := o.Store.Settings, o.Store.View.Failover
 	switch {
 	case !o.Server.Answering:
-		return wait(Leading, soon) // starting, or out of connections: the lease goes on (B-095)
+		return unanswered(o)
 	case o.Server.Role == Standby && s.Pause && f.Candidate != o.Me.Name:
 		return do(PausedReleasing, Release{}) // B-071
 	case o.Server.Role == Standby && o.Right.Barred && !s.Pause:
@@ -38,6 +38,18 @@ func lead(o Observation) Plan {
 		}
 	}
 	return o.settled(wait(Leading, s.LoopWait))
+}
+
+// unanswered decides for a leader whose server is starting or out of connections: the
+// lease goes on (B-095), and a person who asks for another leader need not wait for the
+// end of that (B-034). What is frozen cannot be stopped in order.
+func unanswered(o Observation) Plan {
+	if o.Store.View.Failover.Requested() && o.Server.Role != Standby && !o.Server.Frozen {
+		if plan, ok := request(o); ok {
+			return plan
+		}
+	}
+	return wait(Leading, soon)
 }
 
 // settled adds what a leader does besides when nothing moves its lead: what it has to

@@ -113,7 +113,9 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(!o.Contested() || !silent, "the leader that has gone silent is asked")
 			wrong(!o.Contested() || o.Right.Free || o.Right.FreeIn <= askAhead || plan.Why == RaceQuiet, "S2: positions are asked for while the last leader may write")
 		case Release, PutStatus, PutHistory, PutConfig:
+			_, gives := a.(Release)
 			wrong(mine, "%T without the key", a)
+			wrong(!gives || !o.MayWrite() || s.Pause, "S1: the key is given up under a server that may write")
 		case BaseBackup:
 			wrong(o.Leadership() == Theirs && o.Log.Primary && !o.Log.Failed && o.Log.Leader == v.Leader.Name, "S4: a copy without a running leader")
 			wrong(o.Log.SystemID == v.Initialize.SystemID() && o.Log.SystemID != "", "S4: a copy of another cluster")
@@ -143,6 +145,9 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 			wrong(a.For != ForRestart || !o.MayWrite() || o.firm() && mine, "S1: a primary is stopped that could not be started again")
 			wrong(a.For != ForReinitialize || o.Leadership() == Theirs && o.Log.Primary && o.Log.SystemID == v.Initialize.SystemID(),
 				"S4: a server is stopped for a copy that there is no leader for")
+		case CancelJob:
+			wrong(a.For != ForHandOver || o.Job.Work == StartingPrimary && mine && !o.Server.Answering && v.Failover.Requested() && !o.Stopping,
+				"a start is broken off for a hand-over that nobody asked for, or of a server that takes writes")
 		case Quit:
 			wrong(i == len(plan.Do)-1, "something after the end")
 		}

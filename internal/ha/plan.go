@@ -139,8 +139,9 @@ type (
 	// instruction. Work under way ends by that.
 	KillServer struct{}
 
-	// CancelJob ends the work under way. A server that it was starting is killed.
-	CancelJob struct{}
+	// CancelJob ends the work under way. A server that it was starting is killed. With
+	// ForHandOver that was the stop of a hand-over, and ends as one.
+	CancelJob struct{ For Purpose }
 
 	// Quit ends the agent. An empty Fault is a clean end.
 	Quit struct{ Fault string }

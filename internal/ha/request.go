@@ -19,6 +19,8 @@ func request(o Observation) (Plan, bool) {
 		return Plan{}, false // B-511
 	case err != nil:
 		return clear, true // B-670: nobody can tell when
+	case scheduled && at.Sub(o.Wall) > 0 && !o.Server.Answering:
+		return Plan{}, false // nothing is settled
 	case scheduled && at.Sub(o.Wall) > 0:
 		return o.settled(wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))), true
 	case f.FulfilledBy(o.Me.Name): // before it could count as late: the old leader may have stopped slowly
@@ -38,9 +40,18 @@ func request(o Observation) (Plan, bool) {
 	if !o.failoverPossible(candidates, 0) {
 		return clear, true
 	}
+	if o.Job.Work == StartingPrimary {
+		return do(HandingOver, CancelJob{For: ForHandOver}), true // then the key is released
+	}
 	// The checkpoint is written while clients still write; the one of the
 	// shutdown then has little left to do.
-	return do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true, Within: o.stopLimit()}), true
+	stop := Stop{Mode: Fast, For: ForHandOver, Checkpoint: true, Within: o.stopLimit()}
+	if o.Server.Starting {
+		// It has no checkpoint to write, and what its recovery hangs on can keep it from
+		// stopping as well.
+		stop.Checkpoint, stop.Within = false, s.RetryTimeout
+	}
+	return do(HandingOver, stop), true
 }
 
 // stopLimit is how long a primary has to stop before it is stopped harder; 0: without
@@ -104,7 +115,25 @@ func busy(o Observation) Plan {
 		return do(Barred, KillServer{}) // B-273
 	case o.Leadership() == Nobody && o.MayWrite() && !o.Right.Barred && !s.Pause:
 		return take(o, RaceRetaken) // the lead went away under a promotion or a start
-	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current && o.Job.Running > o.startLimit() && !s.Pause:
+	case o.Job.Work == StartingPrimary && o.Leadership() == Ours && o.Store.Current:
+		return recovering(o)
+	}
+	return wait(Busy, s.LoopWait)
+}
+
+// recovering decides for the leader whose primary is being started, which takes as long
+// as its recovery. A person who asks for another leader need not wait for the end of that
+// (B-034, B-664): what had not been sent to the others before the crash is given up, as
+// with B-032. One that answers takes writes already, and is stopped in order in a moment,
+// when the start has ended as well.
+func recovering(o Observation) Plan {
+	s, f := o.Store.Settings, o.Store.View.Failover
+	if f.Requested() && !o.Server.Answering {
+		if plan, ok := request(o); ok {
+			return plan
+		}
+	}
+	if o.Job.Running > o.startLimit() && !s.Pause {
 		candidates := o.candidates(false)
 		if plan, ok := askedNow(o, candidates, BusyStartTooSlow); !ok {
 			return plan
@@ -112,6 +141,9 @@ func busy(o Observation) Plan {
 		if o.failoverPossible(candidates, 0) {
 			return do(BusyStartTooSlow, CancelJob{}) // B-032; then the key is released
 		}
+	}
+	if at, scheduled, err := f.Scheduled(); scheduled && err == nil && at.After(o.Wall) {
+		return wait(Busy, min(at.Sub(o.Wall), s.LoopWait))
 	}
 	return wait(Busy, s.LoopWait)
 }

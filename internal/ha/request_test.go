@@ -108,7 +108,27 @@ func TestAStartThatTakesTooLong(t *testing.T) {
 		o.Peers = Peers{Asked: true, Answers: []Peer{{Name: "n2", End: at(3, flushed)}, {Name: "n3", Silent: true}}}
 		return o
 	}
+	early := func(o *Observation) { o.Job.Running = time.Second }
+	switchover := both(early, requested("n1", "n2"))
 	decided(t, starting, []decision{
+		{"B-034: a switchover does not wait for the end of the recovery", switchover, do(HandingOver, CancelJob{For: ForHandOver})},
+		{"B-034: nor a failover", both(early, requested("", "n2")), do(HandingOver, CancelJob{For: ForHandOver})},
+		{"B-034: the candidate is asked first", both(switchover, func(o *Observation) { o.Peers = Peers{} }),
+			do(RequestAsking, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: time.Second})},
+		{"B-662: one that cannot take over is no reason", both(switchover, answer(func(p *Peer) { p.Silent = true })),
+			do(RequestRefused, ClearFailover{Modified: 8})},
+		{"S2: nor, in synchronous mode, one that may lack what was acknowledged", both(switchover, synchronous("on", 0, "n3")),
+			do(RequestRefused, ClearFailover{Modified: 8})},
+		{"B-670: it waits for its time, and nothing else is done", both(switchover, scheduled("2030-01-02T12:00:04+00:00")), wait(Busy, 4*time.Second)},
+		{"B-032: also while that is to come", both(requested("n1", "n2"), scheduled("2030-01-02T12:00:04+00:00")), do(BusyStartTooSlow, CancelJob{})},
+		{"what has begun to write is stopped in order, in a moment", both(switchover, func(o *Observation) { o.Server.Answering = true }), wait(Busy, loop)},
+		{"S1: not by who does not lead", both(switchover, theirs), do(Overtaken, KillServer{})},
+		{"L3: nor while nobody can learn of it", both(switchover, storeAway), wait(Busy, loop)},
+		{"B-510: in pause with a candidate", both(switchover, paused), do(HandingOver, CancelJob{For: ForHandOver})},
+		{"S1: the key is released when the server is dead", both(switchover, func(o *Observation) {
+			o.Job, o.Last = Job{}, Finished{Work: StoppingServer, Purpose: ForHandOver}
+			o.Server.Running, o.Server.WasPrimary = false, true
+		}), do(HandingOver, Release{})},
 		{"B-032: another can take over", nil, do(BusyStartTooSlow, CancelJob{})},
 		{"B-032: there is time left", func(o *Observation) { o.Job.Running = 300 * time.Second }, wait(Busy, loop)},
 		{"B-030: in pause it is not killed: nobody could take over", paused, wait(Busy, loop)},
@@ -117,5 +137,27 @@ func TestAStartThatTakesTooLong(t *testing.T) {
 			o.Job, o.Last = Job{}, Finished{Work: StartingPrimary, Failed: true}
 			o.Server.Running, o.Server.WasPrimary = false, true
 		}, do(StartFailed, Release{})},
+	})
+}
+
+// No work of this agent's is under way: it was restarted beside a server that recovers,
+// or the server has begun anew by itself.
+func TestALeaderWhoseServerIsStarting(t *testing.T) {
+	starting := func() Observation {
+		o := asked()
+		o.Server.Answering, o.Server.Starting = false, true
+		return o
+	}
+	stop := do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Within: loop})
+	decided(t, starting, []decision{
+		{"B-034: a request is processed", nil, stop},
+		{"B-034: also by an agent that does not know the role yet", func(o *Observation) { o.Server.Role = RoleUnknown }, stop},
+		{"B-095: one that is out of connections is stopped in order", func(o *Observation) { o.Server.Starting = false },
+			do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})},
+		{"B-095: without a request it is waited for", requested("", ""), wait(Leading, soon)},
+		{"B-670: and before its time, with nothing written", scheduled("2030-01-02T12:00:04+00:00"), wait(Leading, soon)},
+		{"B-662: what is not possible is cleared", answer(func(p *Peer) { p.Silent = true }), do(RequestRefused, ClearFailover{Modified: 8})},
+		{"who was elected is to be promoted first", func(o *Observation) { o.Server.Role = Standby }, wait(Leading, soon)},
+		{"a frozen server cannot be stopped in order", func(o *Observation) { o.Server.Frozen, o.Server.Starting = true, false }, wait(Leading, soon)},
 	})
 }

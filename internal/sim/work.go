@@ -293,12 +293,20 @@ func (x hands) rewind(j ha.Rewind) {
 }
 
 // Cancel ends the work under way. A server that it was starting is killed.
-func (x hands) Cancel() {
+func (x hands) Cancel(why ha.Purpose) {
 	k := &x.p.work
 	switch k.job.(type) {
 	case nil:
 		return
-	case ha.StartPrimary, ha.Bootstrap:
+	case ha.StartPrimary:
+		x.server().crash()
+		if why == ha.ForHandOver {
+			k.number++
+			k.job = ha.Stop{Mode: ha.Immediate, For: why}
+			x.finishAfter(pollServer, func() bool { return true })
+			return
+		}
+	case ha.Bootstrap:
 		x.server().crash()
 	}
 	number, life := k.number, x.p.life
@@ -313,7 +321,7 @@ func (x hands) Cancel() {
 
 // Kill ends every process of the server.
 func (x hands) Kill() {
-	x.Cancel()
+	x.Cancel(ha.ForNothing)
 	x.server().crash()
 }
 
