@@ -136,7 +136,7 @@ func (p process) validateCommand() *cobra.Command {
 			}
 		}
 		if faults > 0 {
-			return fmt.Errorf("%s is not usable as it is: %d faults", args[0], faults)
+			return fmt.Errorf("%s is not usable as it is; faults: %d", args[0], faults)
 		}
 		fmt.Fprintf(p.out, "%s is usable: node %s of cluster %s\n", args[0], c.Name, c.Scope)
 		return nil
