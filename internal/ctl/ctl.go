@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,6 +66,7 @@ type app struct {
 	configFile string
 	dcsURL     string
 	insecure   bool
+	quiet      bool
 	timeout    time.Duration // for the store, and for a request that is answered at once
 	pace       time.Duration // between two looks at a member
 	input      *lines
@@ -129,6 +131,9 @@ func (a *app) commands(version string) []*cobra.Command {
 	for _, c := range all {
 		// query has a -c and a -d of its own.
 		a.globals(c.Flags(), c.Name() != "query")
+		if slices.Contains(staying, c.Name()) {
+			a.quietFlag(c.Flags())
+		}
 		a.completions(c)
 	}
 	return all

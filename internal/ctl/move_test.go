@@ -2,6 +2,7 @@ package ctl
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -287,15 +288,21 @@ func TestClusterThatChangedMeanwhileIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestProgressIsShown(t *testing.T) {
-	w := newWorld(t, harbor)
-	w.member(func(string, map[string]any) (int, string) {
-		w.promote()
-		return 200, "ok"
-	})
-	_, errs, _ := w.run("switchover", "--force", "--candidate", "pier3")
-	if !strings.Contains(errs, "leader: pier3, pier1 stopped as demoted, pier3 running as primary\n") {
-		t.Errorf("got %s", errs)
+func TestProgressIsShownToAPersonWhoWantsIt(t *testing.T) {
+	for _, c := range []struct{ person, quiet, shown bool }{
+		{person: true, shown: true}, {person: true, quiet: true}, {person: false},
+	} {
+		w := newWorld(t, harbor)
+		w.person = c.person
+		w.member(func(string, map[string]any) (int, string) {
+			w.promote()
+			return 200, "ok"
+		})
+		_, errs, code := w.run("switchover", "--force", "--candidate", "pier3", fmt.Sprintf("--quiet=%t", c.quiet))
+		shown := strings.Contains(errs, "leader: pier3, pier1 stopped as demoted, pier3 running as primary\n")
+		if code != 0 || shown != c.shown || !shown && errs != "" {
+			t.Errorf("%+v: exit %d, %q", c, code, errs)
+		}
 	}
 }
 

@@ -7,15 +7,16 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"matriarch/internal/api/client"
 	"matriarch/internal/cluster"
 )
 
-// progress tells on stderr how something comes along: a line for every change, and
-// on a terminal below it one that counts the seconds, so that a quiet minute does
-// not look like a program that hangs.
+// progress tells a person how something comes along: a line on stderr for every change,
+// and below it one that counts the seconds, so that a quiet minute does not look like a
+// program that hangs. Who reads stderr by a script gets errors and warnings alone.
 type progress struct {
 	a     *app
 	live  bool
@@ -28,8 +29,16 @@ func (a *app) progress() *progress {
 	return &progress{a: a, live: a.live(), since: a.Now()}
 }
 
-// live tells whether a person looks at stderr.
-func (a *app) live() bool { return a.Terminal || isTerminal(a.Err) }
+// live tells whether a person looks at stderr, and wants to see more than what counts.
+func (a *app) live() bool { return !a.quiet && (a.Terminal || isTerminal(a.Err)) }
+
+// staying are the commands that can stay with something for a while.
+var staying = []string{"switchover", "failover", "restart", "reload", "reinit", "pause", "resume", "demote-cluster", "promote-cluster"}
+
+// quietFlag lets a person be left alone.
+func (a *app) quietFlag(f *pflag.FlagSet) {
+	f.BoolVar(&a.quiet, "quiet", false, "show no progress on a terminal; errors and warnings come all the same")
+}
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
@@ -38,7 +47,7 @@ func isTerminal(w io.Writer) bool {
 
 // show prints the text if it is new.
 func (p *progress) show(text string) {
-	if text == "" || text == p.shown {
+	if !p.live || text == "" || text == p.shown {
 		return
 	}
 	p.end()

@@ -37,6 +37,7 @@ func TestReinitOfABusyMember(t *testing.T) {
 // The old server may run on for a while, and is not the new one.
 func TestReinitIsFollowedUntilTheNewServerRuns(t *testing.T) {
 	w := newWorld(t, harbor)
+	w.person = true
 	m := w.serve("pier2", always(200, "reinitialize started"))
 	m.is(firstStatus, firstStatus, `{"state":"stopped"}`, `{"state":"creating replica"}`, `{"state":"creating replica"}`,
 		`{"state":"starting"}`, `{"state":"running"}`, restartedStatus)

@@ -122,6 +122,7 @@ func TestRestartIsFollowedToItsEnd(t *testing.T) {
 
 func TestRestartShowsWhatTheServerDoes(t *testing.T) {
 	w := newWorld(t, harbor)
+	w.person = true
 	seen := make(chan struct{})
 	w.stderr = func(text string) {
 		if strings.Contains(text, "pier2: restarting\n") {
