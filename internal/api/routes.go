@@ -18,13 +18,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w, r)
 	r.Body = http.MaxBytesReader(w, r.Body, bodyBytes)
 	a := &answer{w: w, set: s.set.Load(), head: r.Method == http.MethodHead || r.Method == http.MethodOptions}
-	first, _, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/")
+	first, rest, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/")
 	switch r.Method {
 	case http.MethodHead, http.MethodOptions:
 		s.health(a, r)
 		return
 	case http.MethodGet:
-		s.get(a, r, first)
+		s.get(a, r, first, rest)
 		return
 	}
 	handler := s.handler(r.Method, first)
@@ -71,7 +71,7 @@ func (s *Server) handler(method, first string) func(*answer, *http.Request) {
 	return nil
 }
 
-func (s *Server) get(a *answer, r *http.Request, first string) {
+func (s *Server) get(a *answer, r *http.Request, first, rest string) {
 	switch first {
 	case "liveness":
 		a.code(s.check(r).live())
@@ -84,7 +84,7 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 			a.json(http.StatusOK, describeCluster(view, s.node.Picture().Scope))
 		}
 	case "history":
-		if _, rest, _ := strings.Cut(strings.TrimLeft(r.URL.EscapedPath(), "/"), "/"); rest == "explain" && s.explain(a) {
+		if rest == "explain" && s.explain(a) {
 			return
 		}
 		if view, ok := s.cached(a, r); ok {
@@ -100,6 +100,10 @@ func (s *Server) get(a *answer, r *http.Request, first string) {
 		s.failsafeKey(a)
 	case "metrics":
 		s.metrics(a, r)
+	case "reload":
+		if rest != "result" || !s.reloaded(a, r) {
+			s.health(a, r)
+		}
 	case "heartbeat":
 		if !s.heartbeats(a, r) {
 			s.health(a, r)
@@ -164,11 +168,6 @@ func (s *Server) settings(view cluster.View) cluster.Settings {
 		settings.Pause = cluster.Truth(view.Config.Document["pause"])
 	}
 	return settings
-}
-
-func (s *Server) reload(a *answer, _ *http.Request) {
-	s.node.Reload()
-	a.text(http.StatusAccepted, "reload scheduled")
 }
 
 // mpp takes the word of a Citus worker's leader. Without Citus there is nothing to do

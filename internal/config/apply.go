@@ -14,12 +14,13 @@ type Apply struct {
 }
 
 const (
-	reloadAgent  = "reload of the agent on this node (SIGHUP, or matriarch reload)"
-	restartAgent = "restart of the agent on this node; PostgreSQL runs on, if the guard holds it"
-	byEdit       = "matriarch edit-config; every node takes it at once"
-	onlyAtBirth  = "only when a new cluster is created; in a living one use matriarch edit-config"
-	nothingReads = "nothing: it is accepted and ignored"
-	nextTime     = reloadAgent + "; counts for the next time that it is needed"
+	reloadAgent   = "reload of the agent on this node (SIGHUP, or matriarch reload)"
+	restartAgent  = "restart of the agent on this node; PostgreSQL runs on, if the guard holds it"
+	byEdit        = "matriarch edit-config; every node takes it at once"
+	onlyAtBirth   = "only when a new cluster is created; in a living one use matriarch edit-config"
+	nothingReads  = "nothing: it is accepted and ignored"
+	serverReloads = "PostgreSQL reloads"
+	nextTime      = reloadAgent + "; counts for the next time that it is needed"
 )
 
 // applyRules give the longest matching path the word.
@@ -112,5 +113,5 @@ func appliesParameter(name string, everywhere bool) Apply {
 	case strings.Contains(name, "."):
 		return Apply{false, how + "; the extension may ask for a restart of PostgreSQL"}
 	}
-	return Apply{false, how + "; PostgreSQL reloads"}
+	return Apply{false, how + "; " + serverReloads}
 }

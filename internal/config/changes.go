@@ -45,3 +45,17 @@ func Changes(before, now *Config) []Change {
 
 // AgentRestart tells whether the change counts only when the agent is started anew.
 func (c Change) AgentRestart() bool { return c.Apply.How == restartAgent }
+
+// Left is what is left to do, or to know, once the node's own file was read again; empty
+// if the change counts.
+func (c Change) Left() string {
+	left, reloaded := strings.CutPrefix(c.Apply.How, reloadAgent)
+	if !reloaded {
+		return c.Apply.How
+	}
+	left = strings.TrimPrefix(strings.TrimLeft(left, ",; "), "then ")
+	if left == serverReloads {
+		return ""
+	}
+	return left
+}

@@ -41,3 +41,31 @@ func TestChanges(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsLeftToDoAfterAReload: the reload itself is done by then.
+func TestWhatIsLeftToDoAfterAReload(t *testing.T) {
+	before, _, err := LoadBytes([]byte(minimal+"etcd3: {hosts: 10.0.0.9}\n"), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, _, err := LoadBytes([]byte(minimal+"  parameters: {work_mem: 8MB, shared_buffers: 1GB}\n  use_pg_rewind: true\netcd3: {hosts: 10.0.0.8}\ntags: {a: 1}\n"), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"etcd3.hosts":                          "restart of the agent on this node; PostgreSQL runs on, if the guard holds it",
+		"tags.a":                               "",
+		"postgresql.parameters.work_mem":       "",
+		"postgresql.parameters.shared_buffers": "restart PostgreSQL on this node",
+		"postgresql.use_pg_rewind":             "counts for the next time that it is needed",
+	}
+	got := map[string]string{}
+	for _, c := range Changes(before, now) {
+		got[c.Key] = c.Left()
+	}
+	for key, text := range want {
+		if left, there := got[key]; !there || left != text {
+			t.Errorf("%s: %q, want %q", key, left, text)
+		}
+	}
+}

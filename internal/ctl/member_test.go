@@ -152,7 +152,7 @@ func TestReload(t *testing.T) {
 		"No changes to apply on member pier2\n" +
 		"Failed: reload for member pier3, status code=401, (no auth header received)\n"
 	w.expect(t, "reload harbor --force", harborTable+lines, "", 0)
-	if first.requests() != "POST /reload" {
+	if first.requests() != "GET /reload/result\nPOST /reload" {
 		t.Errorf("asked %q", first.requests())
 	}
 	w.strict = true
@@ -160,6 +160,65 @@ func TestReload(t *testing.T) {
 	w.expect(t, "reload harbor --force -f json", `[{"Action": "reload", "Cluster": "harbor", "Member": "pier1", "Result": "done", "Code": 202, "Text": "reload scheduled"}, `+
 		`{"Action": "reload", "Cluster": "harbor", "Member": "pier2", "Result": "unchanged", "Code": 200, "Text": "nothing"}, `+
 		`{"Action": "reload", "Cluster": "harbor", "Member": "pier3", "Result": "refused", "Code": 401, "Text": "no auth header received"}]`+"\n", harborTable+lines, ExitRefused)
+}
+
+// telling is a member that has done its reload by the second time that it is asked.
+func telling(result string) func(string) (int, string) {
+	asked := 0
+	return func(request string) (int, string) {
+		if request == "POST /reload" {
+			return 202, "reload scheduled"
+		}
+		if asked++; asked < 3 {
+			return 200, `{"count":4,"changed":[],"invalid":["of an earlier one"]}`
+		}
+		return 200, `{"count":5,` + result + `}`
+	}
+}
+
+func TestAReloadTellsWhatCameOfIt(t *testing.T) {
+	const asked = "Reload request received for member pier1 and will be processed within 3 seconds\n"
+	for name, c := range map[string]struct {
+		result, lines, json string
+		exit                int
+	}{
+		"changed, and what is not in force": {`"changed":[{"key":"tags.a"},{"key":"etcd3.hosts","restart":true,"how":"restart of the agent"},` +
+			`{"key":"postgresql.callbacks.on_stop","how":"next time"}],"invalid":["f.yml:7: warning: tgas is not known"]`,
+			"pier1: f.yml:7: warning: tgas is not known\npier1: tags.a has changed\npier1: etcd3.hosts has changed, and does not count yet: restart of the agent\n" +
+				"pier1: postgresql.callbacks.on_stop has changed (next time)\n",
+			`"Result": "done", "Code": 202, "Text": "reload scheduled", "Changed": [{"Key": "tags.a", "Restart": false}, {"How": "restart of the agent", "Key": "etcd3.hosts", "Restart": true}, ` +
+				`{"How": "next time", "Key": "postgresql.callbacks.on_stop", "Restart": false}], "Invalid": ["f.yml:7: warning: tgas is not known"]`, 0},
+		"nothing": {`"changed":[],"invalid":[]`, "pier1: nothing has changed in its file\n",
+			`"Result": "done", "Code": 202, "Text": "reload scheduled", "Changed": [], "Invalid": []`, 0},
+		"refused": {`"refused":"the file is not used","changed":[],"invalid":["f.yml:7: error: ttl"]`,
+			"pier1: f.yml:7: error: ttl\nFailed: reload for member pier1, (the file is not used)\n",
+			`"Result": "failed", "Code": 202, "Text": "the file is not used", "Changed": [], "Invalid": ["f.yml:7: error: ttl"]`, ExitRefused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, harbor)
+			w.strict = true
+			w.serve("pier1", telling(c.result))
+			w.expect(t, "reload harbor pier1 --force", harborTable+asked+c.lines, "", c.exit)
+			w.serve("pier1", telling(c.result))
+			w.expect(t, "reload harbor pier1 --force -f json", `[{"Action": "reload", "Cluster": "harbor", "Member": "pier1", `+c.json+"}]\n",
+				harborTable+asked+c.lines, c.exit)
+		})
+	}
+}
+
+// The request was granted: that is no failure, but nobody knows more.
+func TestAReloadThatIsNotHeardOfAgain(t *testing.T) {
+	w := newWorld(t, harbor)
+	w.serve("pier1", func(request string) (int, string) {
+		if request == "POST /reload" {
+			return 202, "reload scheduled"
+		}
+		return 200, `{"count":4}`
+	})
+	out, errs, code := w.run("--timeout", "300ms", "reload", "harbor", "pier1", "--force")
+	if code != 0 || !strings.HasSuffix(out, "will be processed within 3 seconds\n") || !strings.Contains(errs, "has not told within 300ms what came of the reload") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
 }
 
 // A member that is gone must not keep the others from being asked.

@@ -3,6 +3,9 @@ package ctl
 import (
 	"fmt"
 	"io"
+	"slices"
+
+	"matriarch/internal/api/client"
 )
 
 // The results of an action on a member. Scripts compare them.
@@ -22,9 +25,14 @@ type outcome struct {
 	Result string
 	Code   int // HTTP status; 0: no answer
 	Text   string
+
+	Reloaded *client.Reloaded // what the member tells of a reload; nil: nothing
 }
 
 var outcomeColumns = []column{{name: "Action"}, {name: "Cluster"}, {name: "Member"}, {name: "Result"}, {name: "Code"}, {name: "Text"}}
+
+// reloadColumns are those of a reload of which a member tells more.
+var reloadColumns = append(slices.Clip(outcomeColumns), column{name: "Changed"}, column{name: "Invalid"})
 
 // results collects the outcomes of one command. Lines for people go to stdout, or
 // to stderr where stdout is a machine's: it gets one document at the end.
@@ -55,6 +63,7 @@ func (r *results) document() {
 		return
 	}
 	var rows []row
+	columns := outcomeColumns
 	for _, o := range r.list {
 		item := row{"Action": r.action, "Result": o.Result}
 		item.set("Cluster", r.cluster)
@@ -63,9 +72,13 @@ func (r *results) document() {
 		if o.Code != 0 {
 			item["Code"] = o.Code
 		}
+		if o.Reloaded != nil {
+			item["Changed"], item["Invalid"] = changedKeys(*o.Reloaded), invalidTexts(*o.Reloaded)
+			columns = reloadColumns
+		}
 		rows = append(rows, item)
 	}
-	fmt.Fprint(r.machine, encodeRows(r.format, outcomeColumns, rows))
+	fmt.Fprint(r.machine, encodeRows(r.format, columns, rows))
 }
 
 // end prints the document and turns the outcomes into the exit code.

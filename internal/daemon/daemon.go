@@ -67,6 +67,7 @@ type Daemon struct {
 	local       *config.Config
 	effective   config.Effective
 	credentials credentialed // nil: the store asks for none, or is not open yet
+	reloaded    api.Reloaded // by the last reload
 }
 
 // Run runs the node until it is told to end: by SIGTERM or SIGINT, by ctx, or
@@ -250,7 +251,7 @@ func (d *Daemon) makeAPI(ctx context.Context, dynamic map[string]any) error {
 	d.mu.Lock()
 	d.agent = a
 	d.mu.Unlock()
-	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, times: d.times, tally: d.tally, told: d.told, reload: d.askReload}
+	n := &node{scope: d.local.Scope, agent: a, hands: d.hands, right: d.right, store: d.store, times: d.times, tally: d.tally, told: d.told, reload: d.askReload, reloaded: d.lastReload}
 	server, err := api.New(ctx, d.apiOptions(d.local), n, d.peers.client)
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ type node struct {
 	tally  *tally
 	told   *chronicle
 	reload func()
+
+	reloaded func() api.Reloaded
 }
 
 // Picture is what the last pass saw.
@@ -124,4 +126,10 @@ func (n *node) ClearFailover(ctx context.Context, modified int64) error {
 // Reload makes the node read its configuration again.
 func (n *node) Reload() { n.reload() }
 
-var _ api.Node = (*node)(nil)
+// Reloaded is what came of the last time.
+func (n *node) Reloaded() api.Reloaded { return n.reloaded() }
+
+var (
+	_ api.Node      = (*node)(nil)
+	_ api.Reloading = (*node)(nil)
+)

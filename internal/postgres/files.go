@@ -46,6 +46,9 @@ func (s *Server) writeFiles(ctx context.Context, standby bool) (out written, err
 	main := mainFile(cfg, effective.File, recovery)
 	restoring.openAccess(cfg, &main)
 	s.judge(ctx, cfg, &main)
+	s.mu.Lock()
+	s.warned = effective.Warnings
+	s.mu.Unlock()
 	files := map[string]string{cfg.mainFile(): main.Render()}
 	if before, err := os.ReadFile(cfg.mainFile()); err == nil {
 		out.settings = changes(string(before), files[cfg.mainFile()])

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"matriarch/internal/postgres/conf"
@@ -17,6 +18,7 @@ import (
 type verdict struct {
 	asked    string // the file's text as it was put to the server
 	settings map[string]string
+	faults   []string // what was taken out or changed, as it was logged
 }
 
 // judgeRounds bounds the dialogue: the server names unknown settings first, bad
@@ -39,6 +41,7 @@ func (s *Server) judge(ctx context.Context, cfg Config, main *conf.Main) {
 		main.Settings = maps.Clone(known.settings)
 		return
 	}
+	s.found = nil
 	for range judgeRounds {
 		said, path, err := s.ask(ctx, cfg, question.Render())
 		if err != nil {
@@ -50,7 +53,7 @@ func (s *Server) judge(ctx context.Context, cfg Config, main *conf.Main) {
 		}
 	}
 	s.mu.Lock()
-	s.judged = verdict{asked, maps.Clone(question.Settings)}
+	s.judged = verdict{asked, maps.Clone(question.Settings), s.found}
 	s.mu.Unlock()
 	main.Settings = question.Settings
 }
@@ -115,12 +118,25 @@ func (s *Server) heed(said, path string, settings map[string]string) bool {
 func (s *Server) drop(name, words string, settings map[string]string) bool {
 	for key, value := range settings {
 		if strings.EqualFold(key, name) {
-			s.log.Warn(fmt.Sprintf(words, key, value))
+			s.fault(fmt.Sprintf(words, key, value))
 			delete(settings, key)
 			return true
 		}
 	}
 	return false
+}
+
+func (s *Server) fault(text string) {
+	s.log.Warn(text)
+	s.found = append(s.found, text)
+}
+
+// Faults are those of the settings that were written last: what was taken out of the
+// file, or changed, since this PostgreSQL would not have it.
+func (s *Server) Faults() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.warned, s.judged.faults)
 }
 
 // clamp sets the nearer end of the range, a bare number in the base unit.
@@ -133,7 +149,7 @@ func (s *Server) clamp(name, got, low, high string, settings map[string]string) 
 		if below(got, low) {
 			limit = low
 		}
-		s.log.Warn(fmt.Sprintf("Value=%s of parameter=%s is out of range, the limit %s is used", value, key, limit))
+		s.fault(fmt.Sprintf("Value=%s of parameter=%s is out of range, the limit %s is used", value, key, limit))
 		settings[key] = limit
 		return value != limit
 	}

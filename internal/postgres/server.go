@@ -66,11 +66,13 @@ type Server struct {
 	launcher   Launcher  // nil: we fork the postmaster ourselves
 	ownSocket  bool      // unix_socket_directories is our choice, not the configuration's
 	judged     verdict
+	warned     []string   // what the settings were wrong in before the server was asked
 	reloadedAs *process   // the process that is known to have read the files
 	restoring  *restoring // nil but during a custom bootstrap
 	closed     bool
 
 	files sync.Mutex // one writer of the configuration files at a time
+	found []string   // by the judge, so far; the writer's
 
 	segments sync.Mutex // whoever puts a segment in place
 	leaving  *process   // whose promotion has begun; guarded by segments

@@ -58,6 +58,7 @@ func TestAnOperatorRestartsAndReinitializes(t *testing.T) {
 		waitPending(t, standby, "", "")
 		ask(t, standby, http.MethodDelete, "/restart", "", http.StatusNotFound, "no restarts are scheduled")
 	})
+	story(t, c, "a reload tells what came of it", func(t *testing.T) { reloads(t, c, other) })
 	story(t, c, "a standby is copied anew", func(t *testing.T) {
 		ask(t, leader, http.MethodPost, "/reinitialize", `{"force":true}`, http.StatusServiceUnavailable, "I am the leader, can not reinitialize")
 		mark := other.Mark()
@@ -69,6 +70,35 @@ func TestAnOperatorRestartsAndReinitializes(t *testing.T) {
 	})
 	if v := verdict(t, c, w); len(v.Lost) > 0 {
 		t.Errorf("acknowledged rows are lost: %v", v.Lost)
+	}
+}
+
+// reloads changes a node's file, for good and for ill.
+func reloads(t *testing.T, c *lab.Cluster, n *lab.Node) {
+	t.Helper()
+	k := lab.OwnControl(t)
+	for _, step := range []struct {
+		change func(lab.Settings)
+		want   []string
+	}{
+		{func(s lab.Settings) {
+			s.Set("postgresql.parameters.work_mem", "8MB")
+			s.Set("postgresql.parameters.shared_buffers", "40MB")
+			s.Set("postgresql.parameters.no_such_setting", "1")
+			s.Set("tgas.a", 1)
+		}, []string{"postgresql.parameters.work_mem has changed\n", "shared_buffers has changed, and does not count yet: restart PostgreSQL on this node\n",
+			"Removing unexpected parameter=no_such_setting value=1", "tags"}},
+		{func(s lab.Settings) { s.Set("postgresql.listen", "nowhere:x") }, []string{"error: postgresql.listen", "Failed: reload for member " + n.Name}},
+		{nil, []string{"postgresql.parameters.work_mem has changed\n"}},
+		{nil, []string{n.Name + ": nothing has changed in its file"}},
+	} {
+		n.Rewrite(step.change)
+		out, err := k.Run(t, n, "reload", c.Scope, n.Name, "--force")
+		for _, want := range append(step.want, "Reload request received for member "+n.Name) {
+			if err != nil || !strings.Contains(out, want) {
+				t.Errorf("%q is not in (%v)\n%s", want, err, out)
+			}
+		}
 	}
 }
 

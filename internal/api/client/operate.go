@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+
+	"matriarch/internal/api"
 )
 
 // Restart asks for a restart, now or at a time. Each condition counts if it is set.
@@ -35,6 +38,27 @@ func (c *Client) Reinitialize(ctx context.Context, apiURL string, r Reinitialize
 // Reload asks the member to read its configuration file again.
 func (c *Client) Reload(ctx context.Context, apiURL string) (Answer, error) {
 	return c.Do(ctx, http.MethodPost, apiURL, "reload", nil)
+}
+
+// Reloaded is what a member tells of its last reload.
+type Reloaded = api.Reloaded
+
+// LastReload asks what came of it. ok is false where it cannot tell:
+// it is Patroni's, or of an older version.
+func (c *Client) LastReload(ctx context.Context, apiURL string) (last Reloaded, ok bool) {
+	a, err := c.Do(ctx, http.MethodGet, apiURL, "reload/result", nil)
+	if err != nil || a.Code != http.StatusOK {
+		return Reloaded{}, false
+	}
+	var out struct {
+		Reloaded
+		Count *int `json:"count"`
+	}
+	if json.Unmarshal([]byte(a.Text), &out) != nil || out.Count == nil { // a status is a document too
+		return Reloaded{}, false
+	}
+	out.Reloaded.Count = *out.Count
+	return out.Reloaded, true
 }
 
 // PatchConfig merges the patch into the dynamic configuration, by way of the member.

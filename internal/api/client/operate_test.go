@@ -40,3 +40,15 @@ func TestOperators(t *testing.T) {
 		}
 	}
 }
+
+// What a member tells that does not know the question is its status.
+func TestLastReload(t *testing.T) {
+	c := newClient(t, Options{})
+	for text, want := range map[string]bool{`{"count":0,"changed":[],"invalid":[]}`: true, `{"count":3,"refused":"no"}`: true,
+		`{"state":"running","role":"replica"}`: false, `[]`: false, ``: false} {
+		last, ok := c.LastReload(t.Context(), member(t, says(text)))
+		if ok != want || ok && (last.Count == 3) != (last.Refused == "no") {
+			t.Errorf("%s: %+v, %t", text, last, ok)
+		}
+	}
+}
