@@ -8,6 +8,7 @@
 package embedded
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -147,6 +148,8 @@ func (c Config) Scheme() string { return c.ClientTLS.scheme() }
 
 func (m Member) clientAddress() string { return address(m.Host, m.ClientPort, DefaultClientPort) }
 func (m Member) peerAddress() string   { return address(m.Host, m.PeerPort, DefaultPeerPort) }
+
+func (m Member) peerPort() int { return cmp.Or(m.PeerPort, DefaultPeerPort) }
 
 func address(host string, port, otherwise int) string {
 	if port == 0 {

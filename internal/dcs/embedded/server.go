@@ -19,6 +19,7 @@ type Server struct {
 	cfg     Config
 	etcd    *embed.Etcd
 	streams context.CancelFunc // ends the clients' watches and keep-alives
+	tended  chan struct{}      // closed when nobody looks after the connections any more
 
 	stop     sync.Once
 	stopping *atomic.Bool
@@ -56,7 +57,12 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 		cancel()
 		return nil, fmt.Errorf("start embedded etcd in %s: %w", cfg.DataDir, err)
 	}
-	return &Server{cfg: cfg, etcd: etcd, streams: cancel, stopping: stopping, stopped: make(chan struct{})}, nil
+	s := &Server{cfg: cfg, etcd: etcd, streams: cancel, tended: make(chan struct{}), stopping: stopping, stopped: make(chan struct{})}
+	go func() {
+		defer close(s.tended)
+		cfg.tend(streams)
+	}()
+	return s, nil
 }
 
 // ending makes every stream end with ctx: a watch has no end of its own, and
@@ -117,6 +123,7 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.streams()
 		go func() {
 			defer close(s.stopped)
+			defer func() { <-s.tended }()
 			// Before Close: that waits for a server which never became ready.
 			s.etcd.Server.Stop()
 			s.etcd.Close()
