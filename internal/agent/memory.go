@@ -146,7 +146,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	m.listen(now, o)
 	o.Memory = ha.Memory{
 		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared, SyncLost: m.syncLost,
-		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut), Seen: map[string]time.Duration{},
+		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut),
 	}
 	if o.Stopping {
 		if m.ending.IsZero() {
@@ -163,15 +163,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if !m.released.IsZero() {
 		o.Memory.Released = max(now.Sub(m.released), 1)
 	}
-	for name, at := range m.seen {
-		o.Memory.Seen[name] = now.Sub(at)
-	}
-	for name, at := range m.silent {
-		if o.Memory.Silent == nil {
-			o.Memory.Silent = map[string]time.Duration{}
-		}
-		o.Memory.Silent[name] = now.Sub(at)
-	}
+	o.Memory.Seen, o.Memory.Silent = ages(now, m.seen), ages(now, m.silent)
 	m.slots.notice(o)
 	o.Peers = m.peers
 	o.Peers.Age, o.Peers.Done = since(now, m.peersAt), since(now, m.peersDone)
@@ -180,6 +172,18 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if o.Log.Leader != leader {
 		o.Log = ha.LeaderLog{}
 	}
+}
+
+// ages are for how long; nil: there is nothing.
+func ages(now time.Time, since map[string]time.Time) map[string]time.Duration {
+	if len(since) == 0 {
+		return nil // as with every member that does not lead, in every pass
+	}
+	out := make(map[string]time.Duration, len(since))
+	for name, at := range since {
+		out[name] = now.Sub(at)
+	}
+	return out
 }
 
 // silentFor is for how long a member that gave no answer is not asked again. It may come

@@ -1,6 +1,9 @@
 package cluster
 
-import "encoding/json"
+import (
+	"bytes"
+	"encoding/json"
+)
 
 // Object splits a JSON object into its fields. They are parts of data, which is not to
 // be changed afterwards.
@@ -14,7 +17,7 @@ func plainObject(data []byte) (f fields, ok bool) {
 	if len(data) < 2 || data[0] != '{' {
 		return nil, false
 	}
-	f = make(fields, 16)
+	f = make(fields, min(bytes.Count(data, []byte{':'}), 14)) // members write no more; few fields need little room
 	if string(data) == "{}" {
 		return f, true
 	}

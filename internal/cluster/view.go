@@ -19,7 +19,8 @@ import (
 // Entry is the stored value of one key.
 type Entry struct {
 	Data     []byte
-	Modified int64 // revision
+	Created  int64 // revision that created the key; nothing here asks for it
+	Modified int64 // revision that wrote it last
 	Lease    int64 // 0: none
 }
 

@@ -49,13 +49,9 @@ var (
 	ErrClosed = errors.New("the store's connection is closed")
 )
 
-// Value is what the store holds under a key.
-type Value struct {
-	Data     []byte
-	Created  int64 // revision that created the key
-	Modified int64 // revision that wrote it last
-	Lease    int64 // 0: none
-}
+// Value is what the store holds under a key. It is what package cluster reads, so that a
+// snapshot is read without being copied first.
+type Value = cluster.Entry
 
 // Snapshot is the whole prefix at one revision. It is immutable: holders share
 // it.
@@ -97,11 +93,7 @@ func (s Snapshot) View() cluster.View {
 }
 
 func (s Snapshot) parse(before cluster.View) cluster.View {
-	entries := make(map[string]cluster.Entry, len(s.Values))
-	for key, v := range s.Values {
-		entries[key] = cluster.Entry{Data: v.Data, Modified: v.Modified, Lease: v.Lease}
-	}
-	return cluster.ParseAfter(before, s.Revision, entries)
+	return cluster.ParseAfter(before, s.Revision, s.Values)
 }
 
 // Condition is one comparison of a Txn. Exactly one of the fields beside Key

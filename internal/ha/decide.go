@@ -126,14 +126,14 @@ func upkeep(o Observation, plan Plan) Plan {
 // to another: nothing else may cost time, above all no wait for a store that has
 // just lost a member as well. It does not last: a lead that stays open is no reason
 // to let one's own key go.
-func (o Observation) hurried() bool {
+func (o *Observation) hurried() bool {
 	return o.Contested() && o.Store.Leaderless < o.Store.Settings.RetryTimeout/2 && o.Server.Running && o.Store.LeaseID != 0 &&
 		o.Store.View.Initialize.SystemID() != "" && !o.Stopping
 }
 
 // awaited reports that this member has won the lead and is about to be promoted: clients
 // wait, and its own key can wait for that.
-func (o Observation) awaited() bool {
+func (o *Observation) awaited() bool {
 	return o.Store.Current && o.Server.Role == Standby && o.Memory.Led < o.Store.Settings.RetryTimeout/2 && o.Store.LeaseID != 0
 }
 
@@ -141,7 +141,7 @@ func (o Observation) awaited() bool {
 // for, the way back to a leader, for a store that a node has just found again may be
 // electing still, and while the store is away the readers of a server that was stopped
 // for that, and the slots, which failsafe mode goes on with (B-353).
-func (o Observation) urgent(p Plan) bool {
+func (o *Observation) urgent(p Plan) bool {
 	return slices.ContainsFunc(p.Do, func(a Action) bool {
 		switch a.(type) {
 		case Acquire, Release, PrePromote, Promote, StartPrimary, Stop, Rewind:
@@ -157,7 +157,7 @@ func (o Observation) urgent(p Plan) bool {
 // must not keep the pass busy with waiting for it.
 const renewPause = time.Second
 
-func (o Observation) renewalDue() bool {
+func (o *Observation) renewalDue() bool {
 	if o.Store.RenewTry < renewPause {
 		return false
 	}
@@ -168,7 +168,7 @@ func (o Observation) renewalDue() bool {
 // renews has the lease in order when it rests: what fails ends the pass, and the agent
 // comes back by itself. A store that is silent already is asked again soon, or a lease
 // would end for an outage that is over.
-func (o Observation) nextRenewal() time.Duration {
+func (o *Observation) nextRenewal() time.Duration {
 	switch {
 	case o.renewalDue() && !o.Store.Silent:
 		return o.Store.Settings.LoopWait

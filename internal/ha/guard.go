@@ -47,17 +47,17 @@ func guard(o Observation) (Plan, bool) {
 
 // founding reports that this agent has just created the cluster and nobody has led
 // it yet: no other member can have a copy of this server.
-func (o Observation) founding() bool {
+func (o *Observation) founding() bool {
 	return o.Last.Work == Bootstrapping && !o.Last.Failed && !o.Store.View.Status.Known
 }
 
 // firm reports that this node leads and holds a permit, so that its server may
 // begin to take writes.
-func (o Observation) firm() bool { return o.Right.Leading && o.Right.Left > 0 }
+func (o *Observation) firm() bool { return o.Right.Leading && o.Right.Left > 0 }
 
 // Patience is how long the pass may wait for the store before guard has to look
 // again. Very long where nothing hangs on it.
-func (o Observation) Patience() time.Duration {
+func (o *Observation) Patience() time.Duration {
 	if !o.MayWrite() || o.Store.Settings.Pause || o.Right.Guarded {
 		return Idle
 	}
@@ -66,7 +66,7 @@ func (o Observation) Patience() time.Duration {
 
 // MayWrite reports that the server can be acknowledging commits, or can begin to
 // at any moment. A server whose role is not known counts.
-func (o Observation) MayWrite() bool {
+func (o *Observation) MayWrite() bool {
 	switch o.Job.Work {
 	case StartingPrimary, Promoting:
 		return true
@@ -114,14 +114,14 @@ func keepSlotsAway(o Observation, plan Plan) Plan {
 }
 
 // crashedLeader reports that the primary of the leading member is down.
-func (o Observation) crashedLeader() bool {
+func (o *Observation) crashedLeader() bool {
 	return o.Server.Directory == Data && o.Server.Unfinished == NoWork && !o.Server.Running &&
 		o.Server.WasPrimary && !o.startFailedLately()
 }
 
 // demotedOffline reports that a primary is down for want of a right to write:
 // stopped by this agent, or killed by the guard after it had been frozen for ttl.
-func (o Observation) demotedOffline() bool {
+func (o *Observation) demotedOffline() bool {
 	stopped := o.Last.Work == StoppingServer && o.Last.Purpose == ForDemotion
 	given := o.Server.WasPrimary && o.Right.Left == 0 && o.Right.Over >= o.Store.Settings.GiveUp()
 	return (stopped || given) && !o.Server.Running && o.Server.Directory == Data && o.Server.Unfinished == NoWork &&

@@ -87,7 +87,7 @@ func (o Observation) unprepared() bool {
 const timelinesMissed = 1000
 
 // NextTimeline is the number that a promotion now would give, as far as is known.
-func (o Observation) NextTimeline() wal.Timeline {
+func (o *Observation) NextTimeline() wal.Timeline {
 	return max(o.newestTimeline(), o.Server.End.Timeline) + 1
 }
 
@@ -96,7 +96,7 @@ func (o Observation) NextTimeline() wal.Timeline {
 // number of which its own disk knows nothing. A standby that missed a whole reign
 // would give that reign's number to its own timeline, and nothing could tell the
 // two logs apart afterwards (S3).
-func (o Observation) newestTimeline() wal.Timeline {
+func (o *Observation) newestTimeline() wal.Timeline {
 	own := o.Server.End.Timeline
 	newest := max(o.Store.View.Timeline(), o.Log.History.Timeline)
 	if o.Right.Claimed > 0 {
@@ -117,7 +117,7 @@ func (o Observation) newestTimeline() wal.Timeline {
 // leaderRecords are the writes of a settled leader: the identity and the
 // configuration where they were lost (B-015, B-016), status, history, and the
 // checkpoint that lets others rewind from here (B-224).
-func (o Observation) leaderRecords() []Action {
+func (o *Observation) leaderRecords() []Action {
 	var actions []Action
 	v := o.Store.View
 	if v.Initialize.SystemID() == "" && cluster.ValidSystemID(o.Server.SystemID) {
@@ -145,13 +145,13 @@ func (o Observation) leaderRecords() []Action {
 
 // checkpointPending reports that the control file still names the timeline from
 // before the promotion.
-func (o Observation) checkpointPending() bool {
+func (o *Observation) checkpointPending() bool {
 	return o.Server.Role == Primary && o.Server.CheckpointTimeline != 0 && o.Server.CheckpointTimeline < o.Server.End.Timeline
 }
 
 // statusDue reports that the status has to be written: every loop_wait, and soon when
 // there is a slot that the others do not know, since they make their own by it.
-func (o Observation) statusDue(status cluster.Status) bool {
+func (o *Observation) statusDue(status cluster.Status) bool {
 	stored := o.Store.View.Status
 	due := o.Store.Settings.LoopWait
 	if !sameNames(status.Slots, stored.Slots) {
@@ -171,7 +171,7 @@ func sameNames(a, b map[string]wal.LSN) bool {
 
 // status is what the leader writes of itself: its position, that of every slot,
 // and the slots of absent members that are still kept (B-340, B-336).
-func (o Observation) status() cluster.Status {
+func (o *Observation) status() cluster.Status {
 	status := cluster.Status{Known: true, Optime: o.Server.End.LSN, Slots: o.publishedSlots()}
 	if o.Store.Settings.UseSlots {
 		status.Retain = o.retained()
@@ -180,7 +180,7 @@ func (o Observation) status() cluster.Status {
 }
 
 // history is what the history key should hold (B-880 to B-883).
-func (o Observation) history() (cluster.History, bool) {
+func (o *Observation) history() (cluster.History, bool) {
 	stored, own := o.Store.View.History, o.Server.History
 	if o.Server.End.Timeline == 1 {
 		return cluster.History{Known: true}, stored.Known && len(stored.Lines) > 0

@@ -45,7 +45,7 @@ func (o Observation) member() cluster.Member {
 
 // Guard is how well the running server is kept from writing without the right to.
 // While the cluster is paused nothing keeps it, and every view says so.
-func (o Observation) Guard() string {
+func (o *Observation) Guard() string {
 	switch {
 	case !o.Server.Running || o.Server.Guard == "":
 		return ""
@@ -57,7 +57,7 @@ func (o Observation) Guard() string {
 }
 
 // State is what the server is doing, in Patroni's words.
-func (o Observation) State() cluster.State {
+func (o *Observation) State() cluster.State {
 	switch {
 	case o.Order.Task == ToReinitialize && o.Order.TakenUp:
 		return cluster.StateCreatingCopy
@@ -106,7 +106,7 @@ func (o Observation) State() cluster.State {
 }
 
 // Role is the node's role, in Patroni's words.
-func (o Observation) Role() cluster.Role {
+func (o *Observation) Role() cluster.Role {
 	switch {
 	case o.Job.Work == Rewinding: // half written, but not without a past
 		return cluster.RoleReplica
@@ -131,7 +131,7 @@ func (o Observation) Role() cluster.Role {
 
 // worthPutting reports that the member key has to be written: at once when it
 // says something new, every loop_wait when only positions moved.
-func (o Observation) worthPutting(m cluster.Member) bool {
+func (o *Observation) worthPutting(m cluster.Member) bool {
 	if o.Store.LeaseID == 0 && !o.renewalDue() {
 		return false
 	}

@@ -129,7 +129,7 @@ type Failsafe struct {
 
 // Leadership tells who leads. A key that carries our name without our leading is
 // left from an earlier life, or is just being given up: it has to be won anew.
-func (o Observation) Leadership() Leadership {
+func (o *Observation) Leadership() Leadership {
 	switch leader := o.Store.View.Leader.Name; {
 	case o.Right.Leading:
 		return Ours
@@ -146,13 +146,13 @@ func (o Observation) Leadership() Leadership {
 
 // Contested reports that the lead is open, or may be in a moment: time to ask the
 // others for their positions.
-func (o Observation) Contested() bool {
+func (o *Observation) Contested() bool {
 	return o.Leadership() == Nobody || o.Leadership() == Theirs && o.Right.Overdue && o.Right.FreeIn < Idle && !o.MayWrite()
 }
 
 // ledByAnother reports that another member's name is in the leader key, alive or not.
 // Then there is a cluster, whatever else is missing in the store.
-func (o Observation) ledByAnother() bool {
+func (o *Observation) ledByAnother() bool {
 	leader := o.Store.View.Leader.Name
 	return leader != "" && leader != o.Me.Name
 }
@@ -271,13 +271,13 @@ func (s Slot) kind() string {
 
 // has reports that there is a slot of that name, and spent that it is of no use for
 // want of log.
-func (s Server) has(slot string) bool { return s.anySlot(slot, func(Slot) bool { return true }) }
+func (s *Server) has(slot string) bool { return s.anySlot(slot, func(Slot) bool { return true }) }
 
-func (s Server) spent(slot string) bool {
+func (s *Server) spent(slot string) bool {
 	return s.anySlot(slot, func(found Slot) bool { return found.Spent })
 }
 
-func (s Server) anySlot(name string, holds func(Slot) bool) bool {
+func (s *Server) anySlot(name string, holds func(Slot) bool) bool {
 	return slices.ContainsFunc(s.Slots, func(slot Slot) bool { return slot.Name == name && holds(slot) })
 }
 

@@ -166,7 +166,7 @@ func restarted(o Observation) (Plan, bool) {
 
 // restarting reports that the server is being restarted for an operator: it is down,
 // if it is, because it was stopped for that, and is started also while paused (B-512).
-func (o Observation) restarting() bool { return o.Order.Task == ToRestart && o.Order.TakenUp }
+func (o *Observation) restarting() bool { return o.Order.Task == ToRestart && o.Order.TakenUp }
 
 // startLimit is how long a primary may take to start before the lead is handed over
 // (B-032). The zero that asks for a failover instead of a crash restart does not

@@ -1,15 +1,21 @@
 package ha
 
+import "slices"
+
 // proveSlots adds the look whether this standby's logical slots could be used (B-380 to
 // B-383). It asks the leader alone, so it waits for one that the store knows.
 func proveSlots(o Observation, plan Plan) Plan {
+	if !slices.ContainsFunc(o.Server.Slots, func(slot Slot) bool { return slot.Pending }) {
+		return plan
+	}
 	leader, led := o.Store.View.LeaderMember()
 	from := upstream(leader, "")
 	carrier := o.carrier(o.Me.Name, o.Me.Tags)
 	if !led || from.Host == "" || carrier == "" || o.Server.Role != Standby || o.Store.Settings.StandbyCluster {
 		return plan
 	}
-	wanted, _ := o.wantedSlots()
+	var room slotRoom
+	wanted, _ := o.wantedSlots(&room)
 	var pending []string
 	for _, slot := range o.Server.Slots {
 		if w, ok := find(wanted, slot.Name); ok && slot.Pending && w.Logical() && w.like(slot) {

@@ -182,7 +182,7 @@ func forked(o Observation) Plan {
 }
 
 // upstream is the server that this node has to stream from (B-280 to B-284).
-func (o Observation) upstream() Upstream {
+func (o *Observation) upstream() Upstream {
 	if o.Me.Tags.Nostream() {
 		return Upstream{}
 	}
@@ -203,7 +203,7 @@ func (o Observation) upstream() Upstream {
 }
 
 // fedBack has the feedback go to the upstream, if there is one, where it must.
-func (o Observation) fedBack(u Upstream) Upstream {
+func (o *Observation) fedBack(u Upstream) Upstream {
 	u.Feedback = u.Host != "" && o.feedsBack(o.Me.Name, o.Me.Tags)
 	return u
 }

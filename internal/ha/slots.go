@@ -20,7 +20,8 @@ func keepSlots(o Observation, plan Plan) Plan {
 	if !o.Server.Answering || o.Store.Settings.StandbyCluster {
 		return plan
 	}
-	wanted, _ := o.wantedSlots()
+	var room slotRoom
+	wanted, _ := o.wantedSlots(&room)
 	before := len(plan.Do)
 	for _, slot := range o.Server.Slots {
 		w, ok := find(wanted, slot.Name)
@@ -53,7 +54,7 @@ func keepSlots(o Observation, plan Plan) Plan {
 // somebody made while this agent was looking on stays until the server is started
 // anew or changes its role (B-345): a subscriber that is away for a moment must not
 // lose its place for that.
-func (o Observation) disposable(slot Slot) bool {
+func (o *Observation) disposable(slot Slot) bool {
 	s := o.Store.Settings
 	return !slot.Active && !slot.Young && !s.Pause && !slices.ContainsFunc(s.Ignore, func(i cluster.IgnoreSlot) bool {
 		return i.Matches(slot.Name, slot.kind(), slot.Database, slot.Plugin)
@@ -61,7 +62,7 @@ func (o Observation) disposable(slot Slot) bool {
 }
 
 // movePhysical is what to do with a physical slot that nobody is using (B-348, B-350).
-func (o Observation) movePhysical(slot Slot, w wantedSlot) []Action {
+func (o *Observation) movePhysical(slot Slot, w wantedSlot) []Action {
 	limit := o.Server.Replayed
 	if o.Server.Role == Primary {
 		limit = o.Server.End.LSN
@@ -84,7 +85,7 @@ func (o Observation) movePhysical(slot Slot, w wantedSlot) []Action {
 }
 
 // moveLogical lets a standby's copy of a logical slot follow the leader's (B-352).
-func (o Observation) moveLogical(slot Slot, w wantedSlot) []Action {
+func (o *Observation) moveLogical(slot Slot, w wantedSlot) []Action {
 	to := min(w.known, o.Server.Replayed)
 	if o.Server.Role == Primary || slot.Spent || to <= slot.Confirmed {
 		return nil
@@ -96,7 +97,7 @@ func (o Observation) moveLogical(slot Slot, w wantedSlot) []Action {
 // has lost (B-352, B-375). The server is restarted for it, so it is put off while
 // anything else is going on.
 func copySlots(o Observation, plan Plan) Plan {
-	if !o.wantsLogical() {
+	if !o.wantsLogical() || !o.lacksLogical() {
 		return plan
 	}
 	s, v := o.Store.Settings, o.Store.View
@@ -106,7 +107,8 @@ func copySlots(o Observation, plan Plan) Plan {
 	if s.Pause || s.StandbyCluster || v.Leader.Modified == 0 || v.Failover.Requested() || from.Host == "" {
 		return plan
 	}
-	wanted, _ := o.wantedSlots()
+	var room slotRoom
+	wanted, _ := o.wantedSlots(&room)
 	copies := CopySlots{From: from, Upstream: o.upstream()}
 	for _, w := range wanted {
 		if w.Logical() && w.known > 0 && (!o.Server.has(w.Name) || o.Server.spent(w.Name)) {
@@ -122,6 +124,13 @@ func copySlots(o Observation, plan Plan) Plan {
 	}
 	plan.Do, plan.LookAgain = append(plan.Do, copies), 0
 	return plan
+}
+
+// lacksLogical reports that a permanent logical slot is missing here, or of no use.
+func (o *Observation) lacksLogical() bool {
+	return slices.ContainsFunc(o.Store.Settings.Permanent, func(p cluster.PermanentSlot) bool {
+		return p.Logical() && (!o.Server.has(p.Name) || o.Server.spent(p.Name))
+	})
 }
 
 // spentPause is the least time between two copies of a slot that did not become usable
@@ -145,9 +154,10 @@ func (o Observation) copyPause(slots []cluster.PermanentSlot) time.Duration {
 // slotPositions are the positions of the slots that this server keeps by the rules, for
 // the others to move theirs (B-340). There is no slot of its own name, but the others
 // advance their copies of it by this server's position.
-func (o Observation) slotPositions() map[string]wal.LSN {
+func (o *Observation) slotPositions() map[string]wal.LSN {
 	positions := map[string]wal.LSN{cluster.SlotName(o.Me.Name): o.Server.End.LSN}
-	wanted, _ := o.wantedSlots()
+	var room slotRoom
+	wanted, _ := o.wantedSlots(&room)
 	for _, slot := range o.Server.Slots {
 		if w, ok := find(wanted, slot.Name); ok && w.like(slot) {
 			positions[slot.Name] = slot.position()
@@ -158,7 +168,7 @@ func (o Observation) slotPositions() map[string]wal.LSN {
 
 // publishedSlots are those of the status key: without retention only the permanent
 // ones (B-340).
-func (o Observation) publishedSlots() map[string]wal.LSN {
+func (o *Observation) publishedSlots() map[string]wal.LSN {
 	positions := o.slotPositions()
 	if !o.Store.Settings.UseSlots {
 		return map[string]wal.LSN{}
@@ -177,7 +187,7 @@ func (o Observation) publishedSlots() map[string]wal.LSN {
 
 // retained are the slots whose members were seen within member_slots_ttl, but for the
 // permanent ones (B-336), sorted.
-func (o Observation) retained() []string {
+func (o *Observation) retained() []string {
 	var out []string
 	for name, ago := range o.Memory.Seen {
 		permanent := slices.ContainsFunc(o.Store.Settings.Permanent, func(p cluster.PermanentSlot) bool { return p.Name == name })

@@ -53,7 +53,7 @@ func (SetStandbyNames) action() {}
 
 // syncWait is how long the leader may rest before it looks at its standbys again. The
 // end of a stream wakes it, but nothing tells that a position has been reached.
-func (o Observation) syncWait(steady bool) time.Duration {
+func (o *Observation) syncWait(steady bool) time.Duration {
 	switch {
 	case !steady && o.Server.Synchronous.Age < 50*soon:
 		return soon
@@ -68,7 +68,7 @@ func (o Observation) syncWait(steady bool) time.Duration {
 const settleTime = 3 * time.Second
 
 // young reports that the server was started a moment ago.
-func (o Observation) young() bool {
+func (o *Observation) young() bool {
 	return !o.Server.Started.IsZero() && o.Wall.Sub(o.Server.Started) < settleTime
 }
 
@@ -158,7 +158,7 @@ type streamer struct {
 
 // streamers are the members that may be synchronous (B-410 to B-413), the preferred
 // first.
-func (o Observation) streamers() []streamer {
+func (o *Observation) streamers() []streamer {
 	var list, silent []streamer
 	for _, s := range o.Server.Senders {
 		i := slices.IndexFunc(o.Store.View.Members, func(m cluster.Member) bool { return strings.EqualFold(m.Name, s.Application) })
@@ -209,19 +209,19 @@ func rank(last bool) int {
 
 // onDuty reports that commits wait for this standby. Before it goes away in order it asks
 // to be let go, for a while: a courtesy to those who write (B-455).
-func (o Observation) onDuty() bool {
+func (o *Observation) onDuty() bool {
 	return o.Store.Current && o.Server.Running && o.Server.Role == Standby && o.syncActive() && containsName(o.Store.View.Sync.Standbys, o.Me.Name) &&
 		!strings.EqualFold(o.Store.View.Leader.Name, o.Me.Name)
 }
 
 // goesAway reports that this server is about to be stopped in order.
-func (o Observation) goesAway() bool {
+func (o *Observation) goesAway() bool {
 	return o.Server.Role == Standby && o.Store.Settings.Synchronous != "" && !o.Store.Settings.Pause && (o.Stopping || o.Order.Task == ToRestart && (!o.Order.TakenUp || o.Last.Count <= o.Order.After))
 }
 
 // cascades reports that a member should stream from another one that streams from here
 // (B-411).
-func (o Observation) cascades(m cluster.Member) bool {
+func (o *Observation) cascades(m cluster.Member) bool {
 	for range o.Store.View.Members { // no longer than the longest chain
 		from, ok := o.Store.View.Member(m.Tags.ReplicateFrom())
 		switch {
@@ -237,7 +237,7 @@ func (o Observation) cascades(m cluster.Member) bool {
 
 // keepingUp leaves out who is too far behind the best, or behind this server if it is
 // alone (B-413).
-func (o Observation) keepingUp(list []streamer) []streamer {
+func (o *Observation) keepingUp(list []streamer) []streamer {
 	most := o.Store.Settings.MaximumLagOnSyncnode
 	if most <= 0 || len(list) == 0 {
 		return list
@@ -253,7 +253,7 @@ func (o Observation) keepingUp(list []streamer) []streamer {
 }
 
 // names is the value in force, and who of it has confirmed.
-func (o Observation) names() (value cluster.StandbyNames, confirmed []string) {
+func (o *Observation) names() (value cluster.StandbyNames, confirmed []string) {
 	value, _ = cluster.ParseStandbyNames(o.Server.Synchronous.Names)
 	since, key := o.Server.Synchronous.Since, o.Store.View.Sync
 	for _, s := range o.Server.Senders {
@@ -273,7 +273,7 @@ func (o Observation) names() (value cluster.StandbyNames, confirmed []string) {
 // priorityStep is one step of section 7.3 of compat/behaviour.md: commits wait for all
 // of the names, so each of them has every commit, and each of the key's standbys is
 // among the names. To let one go the key comes first, to take one in the names do.
-func (o Observation) priorityStep() (do []Action, steady bool) {
+func (o *Observation) priorityStep() (do []Action, steady bool) {
 	key := o.Store.View.Sync
 	if !strings.EqualFold(key.Leader, o.Me.Name) {
 		return []Action{PutSync{cluster.Sync{Leader: o.Me.Name, Modified: key.Modified}}}, false // B-421
@@ -317,7 +317,7 @@ func (o Observation) priorityStep() (do []Action, steady bool) {
 }
 
 // quorumStep is one step of section 7.5.
-func (o Observation) quorumStep() (do []Action, steady bool) {
+func (o *Observation) quorumStep() (do []Action, steady bool) {
 	s := o.Store.Settings
 	names, confirmed := o.names()
 	q := quorum{

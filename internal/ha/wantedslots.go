@@ -40,19 +40,21 @@ func find(wanted []wantedSlot, name string) (wantedSlot, bool) {
 }
 
 // WantsSlot reports that a slot of that name should exist on this server.
-func (o Observation) WantsSlot(name string) bool {
-	wanted, _ := o.wantedSlots()
+func (o *Observation) WantsSlot(name string) bool {
+	var room slotRoom
+	wanted, _ := o.wantedSlots(&room)
 	_, ok := find(wanted, name)
 	return ok
 }
 
 // SlotFaults are sentences about slots for a person to see: clashes of names that two
 // owners claim, and what is kept although nobody wants it, since somebody uses it (B-346).
-func (o Observation) SlotFaults() (clashes, kept []string) {
+func (o *Observation) SlotFaults() (clashes, kept []string) {
 	if !o.mayClash() && !slices.ContainsFunc(o.Server.Slots, func(slot Slot) bool { return slot.Active }) {
 		return nil, nil
 	}
-	wanted, clashes := o.wantedSlots()
+	var room slotRoom
+	wanted, clashes := o.wantedSlots(&room)
 	if o.Store.Settings.StandbyCluster {
 		return clashes, nil
 	}
@@ -83,15 +85,17 @@ func (o *Observation) mayClash() bool {
 	return o.wantsLogical() // they must not have the names of others
 }
 
+// slotRoom is where the caller of wantedSlots has room for as many slots as there mostly
+// are. They are asked for several times in every pass.
+type slotRoom [6]wantedSlot
+
 // wantedSlots are the slots that should exist here, sorted by name (B-330 to B-339).
 // One name has one slot: the members' come first.
-func (o Observation) wantedSlots() (wanted []wantedSlot, clashes []string) {
+func (o *Observation) wantedSlots(room *slotRoom) (wanted []wantedSlot, clashes []string) {
 	if !o.Store.Settings.UseSlots {
 		return nil, nil
 	}
-	// Several times in every pass, so with no more copies than it takes.
-	wanted = make([]wantedSlot, 0, len(o.Store.View.Members)+len(o.Store.View.Status.Retain)+len(o.Store.Settings.Permanent))
-	wanted, clashes = o.memberSlots(wanted)
+	wanted, clashes = o.memberSlots(room[:0])
 	wanted = o.retainedSlots(wanted)
 	wanted, clashes = o.permanentSlots(wanted, clashes)
 	slices.SortFunc(wanted, func(a, b wantedSlot) int { return strings.Compare(a.Name, b.Name) })
@@ -244,7 +248,7 @@ func (o *Observation) carrier(name string, tags cluster.Tags) string {
 
 // feedsBack reports that a standby must tell its upstream which rows it still needs: it
 // keeps permanent logical slots, or somebody behind it does (B-377).
-func (o Observation) feedsBack(name string, tags cluster.Tags) bool {
+func (o *Observation) feedsBack(name string, tags cluster.Tags) bool {
 	if !o.wantsLogical() || o.carrier(name, tags) == "" {
 		return false
 	}

@@ -12,6 +12,7 @@ import (
 // names is synchronous_standby_names of a server, in its files and in force.
 type names struct {
 	value   string
+	asks    cluster.StandbyNames // of the value
 	told    string
 	managed bool
 	since   wal.LSN
@@ -27,7 +28,7 @@ func (s *server) setNames(n ha.SetStandbyNames) {
 	s.w.tell("%s: synchronous_standby_names %q", s.h.name, n.Value)
 	s.nameTurn++
 	if !s.alive {
-		s.names.value = n.Value
+		s.names.put(n.Value)
 		return
 	}
 	turn, life := s.nameTurn, s.life
@@ -36,10 +37,17 @@ func (s *server) setNames(n ha.SetStandbyNames) {
 			return
 		}
 		s.do(life, func() {
-			s.names.value, s.names.since, s.names.seen = n.Value, 0, s.w.now
+			s.names.put(n.Value)
+			s.names.since, s.names.seen = 0, s.w.now
 			s.release()
 		})
 	})
+}
+
+// put is a value that is in force from here on.
+func (n *names) put(value string) {
+	n.value = value
+	n.asks, _ = cluster.ParseStandbyNames(value) // by every commit, so it is read once
 }
 
 // settleNames finds from where on commits wait by the value in force, once all
@@ -69,7 +77,7 @@ func (s *server) senders() (out []ha.Sender) {
 	if !s.w.synchronous {
 		return nil
 	}
-	value, _ := cluster.ParseStandbyNames(s.names.value)
+	value := &s.names.asks
 	for _, h := range s.w.hosts {
 		if !h.server.receiver.streamsFrom(s) {
 			continue
@@ -88,7 +96,7 @@ func (s *server) senders() (out []ha.Sender) {
 
 // waited reports that a commit has had the standbys that the value in force asks for.
 func (s *server) waited(c commit) bool {
-	value, _ := cluster.ParseStandbyNames(s.names.value)
+	value := &s.names.asks
 	if len(value.Names) == 0 {
 		return true
 	}
