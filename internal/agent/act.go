@@ -29,7 +29,7 @@ func name(action ha.Action) string { return strings.TrimPrefix(fmt.Sprintf("%T",
 func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
 	switch act := action.(type) {
 	case ha.Acquire:
-		a.cfg.Right.Stand()
+		a.cfg.Right.Stand(o.Right.Key)
 		return nil
 	case ha.Release:
 		a.release(now, o, act)

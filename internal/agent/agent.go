@@ -85,10 +85,11 @@ type Right interface {
 	// Know tells it what the last pass knows.
 	Know(k Knowledge)
 
-	// Stand takes the lead, if the rules allow it now. Release gives it up, after the
+	// Stand takes the lead, if the rules allow it now and the electorate is still the one
+	// of that key (ha.Right). Release gives it up, after the
 	// server has stopped taking writes, and writes what else is given in the same
 	// transaction.
-	Stand()
+	Stand(key int64)
 	Release(also []dcs.Op)
 
 	// Passed says that a pass has been finished: an agent that hangs must not stay

@@ -34,6 +34,10 @@ func (a *Agent) observe(ctx context.Context, now time.Time) ha.Observation {
 	o.Store.View, o.Failsafe = a.observeFailsafe(now, o.Store)
 	a.cfg.Right.See()
 	o.Right = a.cfg.Right.State(a.cfg.Now())
+	if o.Right.Key > o.Store.View.Revision {
+		o.Store = a.observeStore(now) // it came in between, and who may take over is decided by both
+		o.Store.View, o.Failsafe = a.observeFailsafe(now, o.Store)
+	}
 	o.Store.Leaderless = a.memory.leaderless(now, o)
 	a.memory.notice(now, &o)
 	a.observeOrder(now, &o)

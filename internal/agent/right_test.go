@@ -87,7 +87,7 @@ func (r *fakeRight) Passed()          { r.set(func() { r.passed++ }) }
 
 func (r *fakeRight) Changed() <-chan struct{} { return r.changed }
 
-func (r *fakeRight) Stand() {
+func (r *fakeRight) Stand(int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.calls = append(r.calls, "stand")

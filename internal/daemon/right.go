@@ -135,7 +135,7 @@ func (r *right) Changed() <-chan struct{} { return r.runner.Changed() }
 const armTimeout = 200 * time.Millisecond
 
 // Stand takes over, once nothing can be left unguarded by it.
-func (r *right) Stand() {
+func (r *right) Stand(key int64) {
 	r.mu.Lock()
 	length := r.length
 	r.mu.Unlock()
@@ -145,7 +145,7 @@ func (r *right) Stand() {
 		r.log.Warn("the lead is not taken yet", "err", err)
 		return
 	}
-	r.runner.Stand()
+	r.runner.Stand(key)
 }
 
 // State tells how things stand, in durations from now.

@@ -91,6 +91,7 @@ type Right struct {
 	MayPromote bool          // the server may be promoted now (P4, P8)
 	Releasing  bool          // this node gave up, and the store has not confirmed it yet
 
+	Key     int64         // revision of the electorate key under which all this is so, and the lead may be asked for
 	Free    bool          // this node may take over now
 	FreeIn  time.Duration // until it may, if the leader stays silent; Idle: not under this electorate
 	FreeFor time.Duration // since it may

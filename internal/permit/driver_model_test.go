@@ -253,7 +253,7 @@ func (m *manned) decide() {
 		return
 	}
 	if s := m.d.State(m.clock()); s.Free && !s.Leading && (m.w.calm || m.w.rnd.IntN(4) > 0) {
-		m.d.Stand(m.clock())
+		m.d.Stand(s.Key, m.clock())
 	}
 	m.d.Passed(m.clock())
 	m.askPatronis()

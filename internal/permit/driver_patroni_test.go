@@ -164,7 +164,7 @@ func TestAMemberRetiresTheElectorateWhenPatroniLeads(t *testing.T) {
 	if !h.State(h.now).Free {
 		t.Error("Patroni's key is gone, and nobody may take over at once")
 	}
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	h.Passed(h.now)
 	h.wins()
 	if state := h.State(h.now); !state.Leading || !state.MayPromote {

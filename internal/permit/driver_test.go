@@ -145,7 +145,7 @@ func (h *driven) leads() *driven {
 	h.t.Helper()
 	h.underA()
 	h.after(1100 * time.Millisecond)
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	h.wins()
 	if !h.State(h.now).Leading {
 		h.t.Fatalf("B does not lead: %+v", h.State(h.now))
@@ -259,7 +259,7 @@ func TestTheServerIsPromotedWhenARestartWouldKnowOfTheTerm(t *testing.T) {
 	h.o.SaveTerm = func(term int64) error { h.note(fmt.Sprint("term ", term)); return h.termFails }
 	h.underA()
 	h.after(1100 * time.Millisecond)
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	h.keepFails, h.termFails = errors.New("no guard"), errors.New("no guard")
 	h.wins()
 	if s := h.State(h.now); !s.Leading || s.MayPromote || s.Permit <= h.now {
@@ -452,7 +452,7 @@ func TestALeaderThatPutsTheElectorateIsNotSuspect(t *testing.T) {
 
 func TestATakeoverIsRepeatedForAsLongAsTheAgentStands(t *testing.T) {
 	h := drive(t, nil).underA()
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	h.after(1000 * time.Millisecond)
 	if len(h.writes) > 0 {
 		t.Fatal("within the quiet period")
@@ -476,10 +476,37 @@ func TestATakeoverIsRepeatedForAsLongAsTheAgentStands(t *testing.T) {
 	}
 }
 
+// TestATakeoverIsForTheElectorateThatTheAgentSaw: B wants to succeed A. Before it may, C has,
+// and is lost as well. C can have a log that B lacks, so B's agent has to think again.
+func TestATakeoverIsForTheElectorateThatTheAgentSaw(t *testing.T) {
+	ofC := Electorate{Leader: "C", Members: []string{"A", "B"}, Permit: Default}
+	for name, c := range map[string]Electorate{"C is silent": ofC, "C has given up": {Leader: "C", Members: ofC.Members, Permit: Default, Released: true}} {
+		t.Run(name, func(t *testing.T) {
+			h := drive(t, nil).underA()
+			ofA := h.State(h.now).Key
+			h.Stand(ofA, h.now)
+			h.after(500 * time.Millisecond)
+			s := h.cluster("", 0, c, 9)
+			s.LeaderLease = 0
+			h.See(s, h.now)
+			h.after(1100 * time.Millisecond)
+			if !h.State(h.now).Free || len(h.writes) > 0 {
+				t.Fatalf("%d takeovers by what was decided under A, %+v", len(h.writes), h.State(h.now))
+			}
+			if h.Stand(ofA, h.now); len(h.writes) > 0 {
+				t.Fatal("a takeover by a pass that had begun under A")
+			}
+			if h.Stand(h.State(h.now).Key, h.now); len(h.writes) != 1 {
+				t.Errorf("%d takeovers that were decided on since", len(h.writes))
+			}
+		})
+	}
+}
+
 func TestAnAnswerOfNoIsForTheAgentToThinkAbout(t *testing.T) {
 	h := drive(t, nil).underA()
 	h.after(1100 * time.Millisecond)
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	h.did = nil
 	h.Answered(h.writes[0].ID, No, 0, h.now)
 	if h.count("read") != 1 || h.State(h.now).Free {
@@ -490,7 +517,7 @@ func TestAnAnswerOfNoIsForTheAgentToThinkAbout(t *testing.T) {
 		t.Errorf("%+v, %d writes", h.State(h.now), len(h.writes))
 	}
 	for range 50 { // a lease that is missing is a No each time
-		h.Stand(h.now)
+		h.Stand(h.State(h.now).Key, h.now)
 		h.Answered(h.writes[len(h.writes)-1].ID, No, 0, h.now)
 		h.Learned(h.sight.View, h.now)
 		h.after(2 * time.Millisecond)
@@ -523,7 +550,7 @@ func TestBeforeATakeoverIsSentWhatIsKeptOfAnEarlierTermIsRemoved(t *testing.T) {
 	h.kept = &Kept{Term: 3} // of an earlier life that was not adopted
 	h.keepFails = errors.New("no guard")
 	h.after(1100 * time.Millisecond)
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	if len(h.writes) > 0 {
 		t.Fatal("sent with the record in place")
 	}

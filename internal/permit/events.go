@@ -17,6 +17,7 @@ func (d *Driver) See(s Sight, now boottime.Instant) {
 		return // the mirror never goes back: it was looked at before
 	}
 	fresh := !d.sighted || s.View.At > d.sight.View.At || !s.View.same(&d.sight.View)
+	d.standing = d.standing && s.View.Revision == d.sight.View.Revision // see Stand
 	d.mix.see(d.o.Me, s)
 	d.sight, d.sighted = s, true
 	if fresh { // the same again is no answer to a No; see Runner.look
@@ -114,9 +115,13 @@ func (d *Driver) SetTTL(ttl time.Duration) { d.o.TTL, d.rested = ttl, 0 }
 
 // Stand takes over, as soon as the rules allow, and repeats it until an answer comes.
 // The agent calls it in each pass in which it means to: a pass without ends it.
-func (d *Driver) Stand(now boottime.Instant) {
+//
+// It is for the electorate as the agent saw it, State.Key, and ends with it. Whoever has
+// led meanwhile, and been lost as well, has a log of its own and has said for whom its
+// commits wait: whether to take over from that one has to be decided anew (S2, S6).
+func (d *Driver) Stand(key int64, now boottime.Instant) {
 	d.stood = true
-	if !d.led {
+	if !d.led && key == d.node.follower.view.Revision {
 		d.standing = true
 	}
 	d.step(now)

@@ -100,7 +100,7 @@ func TestWhoHasAcceptedFailsafeModeDoesNotTakeOver(t *testing.T) {
 		if s := h.State(h.now); s.Free || s.FreeAt != 0 {
 			t.Errorf("%s: %+v", when, s)
 		}
-		h.Stand(h.now)
+		h.Stand(h.State(h.now).Key, h.now)
 		if len(h.writes) > 0 {
 			t.Fatalf("%s: a takeover was sent", when)
 		}
@@ -119,7 +119,7 @@ func TestWhoHasAcceptedFailsafeModeDoesNotTakeOver(t *testing.T) {
 	if !h.State(h.now).Free || h.woken == woken {
 		t.Errorf("the promise has ended: %+v, woken %v", h.State(h.now), h.woken > woken)
 	}
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	if len(h.writes) != 1 {
 		t.Error("no takeover after the end of the promise")
 	}
@@ -131,7 +131,7 @@ func TestWhoMayLeadInAMomentAcceptsNothing(t *testing.T) {
 		t.Error("a leader promises not to take over")
 	}
 	h := retiredUnderP(t)
-	h.Stand(h.now)
+	h.Stand(h.State(h.now).Key, h.now)
 	if len(h.writes) != 1 {
 		t.Fatal("no takeover was sent")
 	}

@@ -76,6 +76,7 @@ type State struct {
 	MayPromote bool
 	Releasing  bool // it gave up, and the store has not confirmed
 
+	Key    int64            // the electorate key's revision: under that all this is so, and Stand is for it
 	Free   bool             // Stand would take over now
 	FreeAt boottime.Instant // from then, if nothing is heard until then; 0: not under this electorate
 

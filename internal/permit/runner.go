@@ -189,7 +189,9 @@ func (r *Runner) Adopt(k Kept, deadline boottime.Instant) {
 }
 
 // Stand takes over as soon as the rules allow, see Driver.
-func (r *Runner) Stand() { r.step(func(d *Driver, now boottime.Instant) { d.Stand(now) }) }
+func (r *Runner) Stand(key int64) {
+	r.step(func(d *Driver, now boottime.Instant) { d.Stand(key, now) })
+}
 
 // Promised takes the end of a failsafe round, see Driver.
 func (r *Runner) Promised(until boottime.Instant) {

@@ -160,7 +160,7 @@ func (c *runners) decide(m *running, names []string) {
 		}
 		m.See()
 		if m.State().Free && !m.shy.Load() {
-			m.Stand()
+			m.Stand(m.State().Key)
 		}
 		m.Passed()
 		select {
@@ -356,7 +356,7 @@ func TestATransactionIsGivenUpAndRepeated(t *testing.T) {
 		run.Go(func() { _ = r.Run(ctx) })
 		r.See()
 		<-time.After(1100 * time.Millisecond)
-		r.Stand()
+		r.Stand(r.State().Key)
 		<-time.After(3 * time.Second)
 		if n := store.calls.Load(); n < 10 || n > 13 { // every quarter of a permit
 			t.Errorf("%d takeovers in 3 s", n)
@@ -387,7 +387,7 @@ func TestARunnerIsCalledFromEverywhereAtOnce(t *testing.T) {
 	led := make(chan struct{})
 	var once sync.Once
 	calls := []func(){
-		r.See, r.Stand, r.Passed, func() { r.Want([]string{"n1", "n2"}, false) },
+		r.See, func() { r.Stand(0) }, r.Passed, func() { r.Want([]string{"n1", "n2"}, false) },
 		func() { r.Heartbeat(Heartbeat{Leader: "n2", Permit: Shortest}) },
 		func() { r.Acked(Ack{Member: "n2", Accepted: true}) },
 		func() { r.Lost("n2"); r.Position(Position{Timeline: 1}) },

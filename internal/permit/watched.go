@@ -78,7 +78,7 @@ func (d *Driver) look(now boottime.Instant) outward {
 // State is what the agent decides by.
 func (d *Driver) State(now boottime.Instant) State {
 	o := d.look(now)
-	s := State{Leading: o.leading, MayPromote: o.mayPromote, Releasing: o.releasing, Free: o.free,
+	s := State{Key: d.node.follower.view.Revision, Leading: o.leading, MayPromote: o.mayPromote, Releasing: o.releasing, Free: o.free,
 		Suspect: o.suspect, Overdue: o.overdue, Mixed: d.mixed(), Permit: d.permit()}
 	if h := d.node.holder; h != nil {
 		s.Term, s.Electorate, s.Positions = h.term, h.known, d.node.Positions()

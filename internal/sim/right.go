@@ -233,13 +233,13 @@ func (t taught) Promotion(timeline uint32)        { t.r.driver.Promotion(timelin
 func (t taught) Lost(leader string)               { t.r.driver.Lost(leader, t.now) }
 
 // Stand takes the lead, Release gives it up.
-func (r *right) Stand() {
+func (r *right) Stand(key int64) {
 	better := r.p.w.passedOver(r.p.h.server, r.open, r.freeFor)
 	if now := r.p.w.now; now.sub(r.stood) > time.Second || better == "" {
 		r.better = better
 	}
 	r.stood = r.p.w.now
-	r.call(r.driver.Stand)
+	r.call(func(now boottime.Instant) { r.driver.Stand(key, now) })
 }
 
 func (r *right) Release(also []dcs.Op) {
