@@ -85,6 +85,13 @@ func (k *keeper) Standing() Standing {
 	return s
 }
 
+// armedFor reports that the guard is armed, and has the server of that postmaster.
+func (k *keeper) armedFor(pid int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.armed && !k.off && k.server == pid
+}
+
 // guarded reports that there is a guard, as far as is known: one that is still to be
 // found, or that died a moment ago, counts.
 func (k *keeper) guarded() bool {

@@ -128,6 +128,9 @@ func TestTheGuardGetsTheDeadlineAndOutlivesTheAgent(t *testing.T) {
 		t.Errorf("left: %+v, %v", left, err)
 	}
 	again.Deadline(0) // it has no permit yet, and takes nothing from that of before
+	if !again.armedFor(pid) || again.armedFor(pid+1) {
+		t.Errorf("armed as it was left: %+v", again.Standing())
+	}
 	again.Hold(t.Context(), pid, true)
 	if s := again.status(t); !s.Armed || s.PID != pid || s.Deadline != until || s.Standing != fence.Running {
 		t.Errorf("found after a restart: %+v", s)
@@ -137,7 +140,7 @@ func TestTheGuardGetsTheDeadlineAndOutlivesTheAgent(t *testing.T) {
 	}
 	again.Deadline(in(time.Second)) // less than what was promised before
 	again.Hold(t.Context(), pid, false)
-	if s := again.status(t); s.Armed || s.Deadline != until {
+	if s := again.status(t); s.Armed || s.Deadline != until || again.armedFor(pid) {
 		t.Errorf("a standby is not guarded, and no promise is taken back: %+v", s)
 	}
 }

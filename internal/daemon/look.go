@@ -51,6 +51,7 @@ func (h *hands) Observe(ctx context.Context) ha.Server {
 	status := h.status(ctx)
 	out.Running, out.Answering, out.Starting = status.Running, status.Answering, status.Starting
 	out.Frozen = status.Running && h.keeper.Standing().Frozen
+	out.Armed = status.Running && h.keeper.armedFor(status.PID)
 	out.Guard = h.keeper.Standing().Protection
 	cache.pid = status.PID
 	if !status.Running {

@@ -65,7 +65,9 @@ func (o *Observation) Patience() time.Duration {
 }
 
 // MayWrite reports that the server can be acknowledging commits, or can begin to
-// at any moment. A server whose role is not known counts.
+// at any moment. A server whose role is not known counts, and so does a standby for which
+// the guard is armed: somebody has asked for its promotion, perhaps an earlier life of
+// this agent, and nothing takes that back. It ends recovery whenever it is let run.
 func (o *Observation) MayWrite() bool {
 	switch o.Job.Work {
 	case StartingPrimary, Promoting:
@@ -79,7 +81,7 @@ func (o *Observation) MayWrite() bool {
 			return false
 		}
 	}
-	return o.Server.Running && o.Server.Role != Standby
+	return o.Server.Running && (o.Server.Role != Standby || o.Server.Armed)
 }
 
 // away is what to do while the store is out of reach. A leader goes on: the other

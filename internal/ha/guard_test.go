@@ -85,6 +85,30 @@ func TestARunningPrimaryUnderAnotherLeaderIsKilled(t *testing.T) {
 	})
 }
 
+// TestAPromotionIsNotTakenBack: an agent that was killed in the middle of a promotion has
+// left a standby for which the guard is armed. Nobody disarms it: let run, it would end
+// its recovery, whoever leads by then.
+func TestAPromotionIsNotTakenBack(t *testing.T) {
+	asked := func(o *Observation) { o.Server.Armed = true }
+	kill := do(Overtaken, KillServer{})
+	decided(t, standby, []decision{
+		{"S1: another member leads: killed", asked, kill},
+		{"S1: also one that the guard holds frozen", both(asked, frozen), kill},
+		{"S1: nobody leads, and nobody can ask it for its timeline", both(asked, frozen, func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }),
+			do(FrozenWithoutLead, KillServer{})},
+		{"a restarted agent hears the store before it judges", both(asked, storeAway, awake(time.Second)), wait(StoreAway, loop)},
+		{"S1: for no longer than retry_timeout", both(asked, storeAway, awake(loop)), do(StoreAwayTooLong, KillServer{})},
+	})
+	o := leader()
+	o.Server.Role, o.Server.Armed = Standby, true
+	if plan := Decide(o); !o.MayWrite() || plan.Why != Promotion {
+		t.Errorf("its leader goes on with the promotion: %+v", plan)
+	}
+	if o.Server.Armed = false; o.MayWrite() {
+		t.Error("a standby that nobody promotes may not write")
+	}
+}
+
 func TestThePermitOfALeaderEnds(t *testing.T) {
 	kill := do(PermitOver, KillServer{})
 	ended := both(unguarded, over(time.Millisecond))

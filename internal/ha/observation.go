@@ -191,6 +191,7 @@ type Server struct {
 	Started    time.Time // as answered: since when the postmaster runs
 	Guard      string    // by what it is stopped at the end of the right to write: freezer, signals, adopted or off
 	Frozen     bool      // the guard holds it: it runs no instruction, and is not asked
+	Armed      bool      // the guard stops it at the end of the right to write
 	Role       Role      // as answered; as known last while it does not answer
 
 	// End is how far the log goes. Running: flushed by a primary, the larger of

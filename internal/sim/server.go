@@ -254,7 +254,7 @@ func (s *server) observe() ha.Server {
 }
 
 func (s *server) observeRunning(out *ha.Server) {
-	out.Frozen = s.frozen
+	out.Frozen, out.Armed = s.frozen, s.h.guard.alive && s.h.guard.armed
 	out.Role = ha.Standby
 	if !s.disk.standby {
 		out.Role = ha.Primary
