@@ -208,9 +208,11 @@ func rank(last bool) int {
 }
 
 // onDuty reports that commits wait for this standby. Before it goes away in order it asks
-// to be let go, for a while: a courtesy to those who write (B-455).
+// to be let go, for a while: a courtesy to those who write (B-455). Where nobody leads
+// nobody writes, and the others may be waiting for this very member to take the lead or
+// to be gone.
 func (o *Observation) onDuty() bool {
-	return o.Store.Current && o.Server.Running && o.Server.Role == Standby && o.syncActive() && containsName(o.Store.View.Sync.Standbys, o.Me.Name) &&
+	return o.Store.Current && o.Leadership() == Theirs && !o.Contested() && o.Server.Running && o.Server.Role == Standby && o.syncActive() && containsName(o.Store.View.Sync.Standbys, o.Me.Name) &&
 		!strings.EqualFold(o.Store.View.Leader.Name, o.Me.Name)
 }
 

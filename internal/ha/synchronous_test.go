@@ -225,6 +225,8 @@ func TestASynchronousStandbyAsksToBeLetGo(t *testing.T) {
 		o.Stopping = true
 		return o
 	}
+	nobody := func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }
+	silentLeader := func(o *Observation) { o.Right.Overdue, o.Right.FreeIn = true, soon }
 	letGo := func(o *Observation) { o.Store.View.Sync.Standbys = nil }
 	stops := do(AgentEnding, Stop{Mode: Fast, For: ForAgentEnd})
 	decided(t, asks(ending), []decision{
@@ -232,6 +234,8 @@ func TestASynchronousStandbyAsksToBeLetGo(t *testing.T) {
 		{"until it is let go", letGo, stops},
 		{"not for ever", func(o *Observation) { o.Memory.Ending = 2 * loop }, stops},
 		{"not with the store away", storeAway, stops},
+		{"L1: not where nobody leads who could: the others may wait for this one", nobody, stops},
+		{"L1: nor under a leader that is silent", silentLeader, stops},
 	})
 	decided(t, asks(told(standby, Order{Task: ToRestart})), []decision{
 		{"it waits before a restart", nil, wait(Restarting, soon)},
