@@ -93,6 +93,29 @@ func TestSeeds(t *testing.T) {
 	t.Run("timed", func(t *testing.T) { runSeeds(t, timed, 8, 0.05) })
 }
 
+// TestSeedsThatBrokeSomething are worlds in which something was found, up to that moment.
+func TestSeedsThatBrokeSomething(t *testing.T) {
+	for _, c := range []struct {
+		what   string
+		faults kind
+		seed   uint64
+		hours  float64
+	}{
+		{"S1: a server is thawed in a promotion of its agent's last life", densely, 3000029, 0.075},
+		{"S1: also long after", densely, 3000076, 0.17},
+		{"S2: a takeover that was decided on under the leader before the last", timed, 4000080, 0.24},
+		{"S2: a promotion before commits wait for whom they should", densely, 3000014, 0.49},
+		{"L1: all wait for a candidate that ends, and it waits to be let go", densely, 3000019, 0.28},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			if r, story := live(c.seed, c.faults.settings(c.seed), c.hours); r.Broken != "" {
+				t.Errorf("%s\n%s", r.Broken, story)
+			}
+		})
+	}
+}
+
 func runSeeds(t *testing.T, faults kind, count int, hours float64) {
 	start := time.Now()
 	results := make([]Result, count)

@@ -61,6 +61,13 @@ func (s *server) settleNames() {
 	s.feed()
 }
 
+// settledNames reports that the value in the files has been in force for so long that no
+// process of the server can go by another: a promotion waits for that (package postgres).
+func (s *server) settledNames() bool {
+	return !s.names.managed || s.names.told == "" ||
+		s.runs() && s.names.value == s.names.told && s.w.now.sub(s.names.seen) >= reloadTime
+}
+
 // waitForNobody is for a start as a standby.
 func (s *server) waitForNobody() {
 	s.nameTurn++

@@ -236,10 +236,23 @@ func (x hands) promote(j ha.Promote) {
 	}
 	x.p.hold.tell()
 	x.p.h.guard.hear(func() { x.p.h.guard.armed = true })
-	life := s.life
-	s.promote(j.Above)
-	x.await(time.Hour, func() (bool, bool) { return s.life != life || s.primary, s.life == life && s.primary })
+	life, asked, until := s.life, false, x.p.w.now.add(namesPatience)
+	ask := func() {
+		if asked = s.settledNames(); asked {
+			s.promote(j.Above)
+		}
+	}
+	ask()
+	x.await(time.Hour, func() (done, well bool) {
+		if s.life == life && !asked {
+			ask()
+		}
+		return s.life != life || s.primary || !asked && x.p.w.now >= until, s.life == life && s.primary
+	})
 }
+
+// namesPatience is how long a promotion waits until commits wait for whom they should.
+const namesPatience = 2 * time.Second
 
 func (x hands) stop(j ha.Stop) {
 	s := x.server()
