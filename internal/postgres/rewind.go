@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"matriarch/internal/durable"
 	"matriarch/internal/postgres/conf"
 )
 
@@ -53,7 +56,7 @@ func (s *Server) Rewind(ctx context.Context, source Upstream, progress func(stri
 	if err != nil {
 		return fmt.Errorf("rewind from %s: %w", source.label(), err)
 	}
-	if err := s.adoptCopy(); err != nil {
+	if err := errors.Join(s.adoptCopy(), s.syncData(ctx)); err != nil {
 		return fmt.Errorf("rewind from %s: %w", source.label(), err)
 	}
 	if err := s.finish(); err != nil {
@@ -119,6 +122,11 @@ func (s *Server) recoverCleanly(ctx context.Context) error {
 	return s.CrashRecover(ctx)
 }
 
+// rewindOptions are for the tool's queries at the source. The one for the list of files
+// is thought to have millions of rows, and so is compiled first where the server can do
+// that: for 0.7 s and more, when it takes 0.03 s (measured on PostgreSQL 15).
+const rewindOptions = "-c statement_timeout=0 -c jit=off"
+
 // pgRewind runs the tool. It reports whether the target may have been touched:
 // pg_rewind says "need to copy" when it has all it needs to know, directly
 // before it begins to write (pg_rewind.c, main).
@@ -132,7 +140,7 @@ func (s *Server) pgRewind(ctx context.Context, source Upstream, progress func(st
 	}
 	s.log.Info("rewind begins", "source", source.label(), "host", source.Host, "port", source.port())
 	run := s.tool(ctx, "pg_rewind", args...)
-	run.env = append(passEnvironment(s.cfg()), append(cLocale, "PGOPTIONS=-c statement_timeout=0")...)
+	run.env = append(passEnvironment(s.cfg()), append(cLocale, "PGOPTIONS="+rewindOptions)...)
 	err = run.follow(func(line string) {
 		touched = touched || strings.Contains(line, "need to copy") || percent.MatchString(line)
 		s.reportProgress("pg_rewind", line, progress)
@@ -151,7 +159,8 @@ func (s *Server) rewindArguments(ctx context.Context, source Upstream) ([]string
 		return nil, err
 	}
 	conninfo := toolConninfo(cfg, cfg.rewindUser(), source, major)
-	args := []string{"--target-pgdata=" + cfg.DataDir, "--source-server=" + conninfo, "--progress"}
+	// It would sync one file after the other. We do it faster, before the marker goes.
+	args := []string{"--target-pgdata=" + cfg.DataDir, "--source-server=" + conninfo, "--progress", "--no-sync"}
 	outside := !sameDir(cfg.configDir(), cfg.DataDir) || filepath.Base(cfg.mainFile()) != "postgresql.conf"
 	if command, err := s.setting(ctx, "restore_command"); err == nil && command != "" && (major >= 15 || !outside) {
 		args = append(args, "--restore-target-wal")
@@ -160,6 +169,30 @@ func (s *Server) rewindArguments(ctx context.Context, source Upstream) ([]string
 		args = append(args, "--config-file="+cfg.mainFile())
 	}
 	return args, nil
+}
+
+// syncData makes the data directory durable, with what lies elsewhere.
+func (s *Server) syncData(ctx context.Context) error {
+	roots, err := s.cfg().dataRoots()
+	if err != nil {
+		return fmt.Errorf("sync the data directory: %w", err)
+	}
+	return durable.SyncTree(ctx, roots...)
+}
+
+// dataRoots are the data directory, and what links in it lead to: the log, where that has
+// a place of its own, and the tablespaces.
+func (c Config) dataRoots() ([]string, error) {
+	roots := []string{c.DataDir}
+	links, err := filepath.Glob(c.data("pg_tblspc", "*"))
+	for _, path := range append(links, c.data("pg_wal")) {
+		if info, errStat := os.Lstat(path); errStat != nil {
+			err = errors.Join(err, errStat)
+		} else if info.Mode()&fs.ModeSymlink != 0 {
+			roots = append(roots, path)
+		}
+	}
+	return roots, err
 }
 
 // setting asks the server's binary for a setting as a start would see it.
