@@ -20,10 +20,11 @@ func (p process) demoCommand() *cobra.Command {
 			"store on 127.0.0.1, let a client write, kill the primary's node by SIGKILL, and tell step by step what\n" +
 			"follows. Then the cluster stays, to be tried, until Ctrl-C. All is in a temporary directory, which goes in\n" +
 			"the end. PostgreSQL 13 or newer must be installed. As root, PostgreSQL runs as the user postgres.\n\n" +
-			"With --once it ends after the story: exit code 0 means that failover and rejoin were seen.",
+			"With --once it ends after the story.",
 		Example: "  demo\n  demo --once --json",
 		Args:    exactly(0),
 	}
+	ctl.Codes(cmd, "failover and rejoin were seen", "they were not, or it was interrupted before", wrongLine)
 	f := cmd.Flags()
 	f.BoolVar(&o.Once, "once", false, "end after the story instead of keeping the cluster")
 	f.BoolVar(&o.JSON, "json", false, "print the result as one JSON object; the story goes to standard error")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"matriarch/internal/ctl"
 	"matriarch/internal/generate"
 )
 
@@ -39,6 +40,7 @@ func (p process) generateCommand() *cobra.Command {
 		Example: "  matriarch config generate --dsn \"host=/var/run/postgresql user=postgres\" /etc/patroni.yml\n" +
 			"  matriarch config generate --sample /etc/patroni.yml",
 	}
+	ctl.Codes(cmd, "written; look for #FIXME in it", "the server does not answer, or the file cannot be written", wrongLine)
 	cmd.Flags().BoolVar(&o.Sample, "sample", false, "for a new cluster, not for a server that runs")
 	cmd.Flags().StringVar(&o.DSN, "dsn", "", "of the running server; libpq's variables (PGHOST …) fill what it leaves out")
 	cmd.Args = cobra.MaximumNArgs(1)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,6 +154,36 @@ func TestHelp(t *testing.T) {
 		if out, errs, code, _ := call(t, nil, c.program, strings.Fields(c.args)...); !strings.Contains(out, c.want) || errs != "" || code != 0 {
 			t.Errorf("%s %s: exit %d\n%s%s", c.program, c.args, code, out, errs)
 		}
+	}
+}
+
+// TestEveryCommandTellsItsExitCodes: whoever writes a script asks the program.
+func TestEveryCommandTellsItsExitCodes(t *testing.T) {
+	for _, program := range []string{"matriarch", "patronictl"} {
+		top, _, _, _ := call(t, nil, program, "--help")
+		paths := [][]string{{}}
+		for len(paths) > 0 {
+			path := paths[0]
+			paths = paths[1:]
+			out, errs, code, _ := call(t, nil, program, append(slices.Clone(path), "--help")...)
+			if code != 0 || errs != "" || strings.Count(out, "\nExit codes:\n  0  ") != 1 || !strings.Contains(out, "\n  2  the command line is wrong\n") {
+				t.Errorf("%s %v: exit %d\n%s%s", program, path, code, out, errs)
+			}
+			_, list, _ := strings.Cut(out, "Available Commands:\n")
+			for line := range strings.Lines(list) {
+				name, _, found := strings.Cut(strings.TrimPrefix(line, "  "), " ")
+				if !found || name == "" {
+					break
+				}
+				paths = append(paths, append(slices.Clone(path), name))
+			}
+		}
+		if refuses := strings.Contains(top, "\n  3  a member refused"); refuses != (program == "matriarch") {
+			t.Errorf("%s says otherwise what it does when a member refuses:\n%s", program, top)
+		}
+	}
+	if out, _, _, _ := call(t, nil, "patroni", "--help"); !strings.Contains(out, "\nexit codes:\n  0  ") {
+		t.Errorf("patroni:\n%s", out)
 	}
 }
 

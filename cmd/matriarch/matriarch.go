@@ -43,13 +43,34 @@ func (p process) matriarch(args []string) int {
 		p.endOnSignals(c)
 		root.AddCommand(c)
 	}
+	ctl.Codes(root, "done", "it failed, or a question was answered with no", wrongLine, "a member refused, or failed", "a member was not reached",
+		"nobody can tell what came of it; of run: the log could not be written to its end")
 	ctl.Finish(root, p.ctl(true))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		documented(c)
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
 	if isLogged(err) {
 		return agentCode(err, ctl.ExitFailed)
 	}
 	return agentCode(err, ctl.Exit(err, p.err))
+}
+
+// wrongLine is what exit code 2 of every command means.
+const wrongLine = "the command line is wrong"
+
+// documented gives the library's own commands, and those that only hold others, their
+// exit codes.
+func documented(c *cobra.Command) {
+	if c.Annotations == nil {
+		ctl.Codes(c, "done", "it failed", wrongLine)
+	}
+	for _, below := range c.Commands() {
+		documented(below)
+	}
 }
 
 // endOnSignals lets Ctrl-C end a command, and those below it.
@@ -78,7 +99,7 @@ func (p process) bare(cmd *cobra.Command, args []string) error {
 }
 
 func (p process) runCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "run CONFIG_FILE",
 		Short: "Run the agent of this node until it is told to end",
 		Long: "Run the agent of this node. The configuration is a file, or a directory of *.yml files;\n" +
@@ -90,6 +111,9 @@ func (p process) runCommand() *cobra.Command {
 			return p.agent(cmd.Context(), args[0], product())
 		},
 	}
+	ctl.Codes(cmd, "it was told to end, and the node is at rest", "it could not start, or not go on: the last line of the log says why", wrongLine, "", "",
+		"it ended in order, but could not write its log to the end")
+	return cmd
 }
 
 // exactly wants one argument for each name.
@@ -111,10 +135,11 @@ func (p process) validateCommand() *cobra.Command {
 		Use:   "validate CONFIG_FILE",
 		Short: "Check a configuration: every fault at once, with its line",
 		Long: "Check a configuration and what it needs of this machine: programs, directories, free ports, a\n" +
-			"store that answers. Faults end with exit code 1, warnings do not.",
+			"store that answers.",
 		Example: "  validate /etc/patroni.yml\n  validate -i /etc/patroni.yml\n  validate --offline rendered/patroni.yml",
 		Args:    exactly(1, "CONFIG_FILE"),
 	}
+	ctl.Codes(cmd, "the configuration can be used; there may be warnings", "it has faults, or cannot be read", wrongLine)
 	cmd.Flags().BoolVar(&offline, "offline", false, "look at the file alone, not at this machine and the network: for files of another machine")
 	cmd.Flags().BoolVarP(&ignorePort, "ignore-listen-port", "i", false, "do not ask for free ports: the node may be running")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -35,6 +35,12 @@ options:
   -i, --ignore-listen-port
                         Ignore listen ports already in use when --validate-config is used
   -p, --print           Print out local configuration as YAML when --validate-config is used
+
+exit codes:
+  0  it was told to end, and the node is at rest; what was asked for is done, or valid
+  1  it could not start, or not go on; it failed, or is not valid
+  2  the command line is wrong
+  5  it ended in order, but could not write its log to the end
 `
 
 // patroniOptions are the options of patroni's command line.

@@ -108,6 +108,7 @@ func Root(env Env, version string) *cobra.Command {
 	root.AddCommand(a.commands("patronictl version " + version)...)
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	Codes(root, "done, or a member refused: the output tells", codeNo+"; each command's help tells more", codeUsage)
 	Finish(root, env)
 	return root
 }
@@ -134,6 +135,7 @@ func (a *app) commands(version string) []*cobra.Command {
 		if slices.Contains(staying, c.Name()) {
 			a.quietFlag(c.Flags())
 		}
+		a.codes(c)
 		a.completions(c)
 	}
 	return all
@@ -165,6 +167,7 @@ func Finish(root *cobra.Command, env Env) {
 	root.SetOut(env.Out)
 	root.SetErr(env.Err)
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpTemplate(helpTemplate)
 	for _, c := range root.Commands() {
 		lines := strings.Split(c.Example, "\n")
 		for i, line := range lines {

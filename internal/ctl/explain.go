@@ -24,6 +24,8 @@ func (a *app) configCommands() *cobra.Command {
 	}
 	explain := a.explain()
 	a.globals(explain.Flags(), true)
+	a.codes(explain)
+	a.codes(cmd)
 	cmd.AddCommand(explain)
 	return cmd
 }
