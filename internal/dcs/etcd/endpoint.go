@@ -3,18 +3,14 @@ package etcd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math"
-	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
@@ -75,7 +71,7 @@ func newEndpoint(url string, conf *tls.Config, dialTimeout time.Duration) (*endp
 			// Etcd bounds what a request may be, not an answer, and gRPC's own bound of
 			// 4 MiB is less than a few keys that somebody has filled by mistake.
 			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
-			grpc.WithContextDialer(dialer(dialTimeout)),
+			grpc.WithContextDialer(newDialing(dialTimeout).connect),
 			grpc.WithConnectParams(grpc.ConnectParams{
 				// gRPC's default backs off up to two minutes, and a member that
 				// comes back would stay unused that long.
@@ -102,67 +98,6 @@ func newEndpoint(url string, conf *tls.Config, dialTimeout time.Duration) (*endp
 		auth:    pb.NewAuthClient(conn),
 		members: pb.NewClusterClient(conn),
 	}, nil
-}
-
-// dialer connects with the kernel's own detection of a dead host: keep-alive
-// probes after 2 s of silence, and 3 s for data that nobody acknowledges.
-func dialer(timeout time.Duration) func(context.Context, string) (net.Conn, error) {
-	d := &net.Dialer{
-		Timeout: timeout,
-		KeepAliveConfig: net.KeepAliveConfig{
-			Enable:   true,
-			Idle:     2 * time.Second,
-			Interval: time.Second,
-			Count:    2,
-		},
-		Control: func(_, _ string, raw syscall.RawConn) error {
-			const unacknowledgedMs = 3000
-			var fault error
-			err := raw.Control(func(fd uintptr) {
-				fault = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, unacknowledgedMs)
-			})
-			return errors.Join(err, fault)
-		},
-	}
-	return func(ctx context.Context, address string) (net.Conn, error) { return dialAgain(ctx, d, address) }
-}
-
-// dialEvery is the time after which a connection that does not come about is tried
-// once more beside the first. The kernel repeats a lost SYN after 1 s only, and a
-// network that is well again is to be noticed at once.
-const dialEvery = 250 * time.Millisecond
-
-// dialAgain returns the first connection that stands. An error ends it: that was an
-// answer.
-func dialAgain(ctx context.Context, d *net.Dialer, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
-	defer cancel()
-	type answer struct {
-		conn net.Conn
-		err  error
-	}
-	answers := make(chan answer)
-	again := time.NewTicker(dialEvery)
-	defer again.Stop()
-	for {
-		go func() {
-			conn, err := d.DialContext(ctx, "tcp", address)
-			select {
-			case answers <- answer{conn, err}:
-			case <-ctx.Done(): // the first one has won, or nobody waits any more
-				if conn != nil {
-					conn.Close()
-				}
-			}
-		}()
-		select {
-		case a := <-answers:
-			return a.conn, a.err
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-again.C:
-		}
-	}
 }
 
 // connected waits until the connection stands. An error is proof that a request

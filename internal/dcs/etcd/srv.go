@@ -25,7 +25,7 @@ func resolve(ctx context.Context, name string) ([]*net.SRV, error) {
 	return records, err
 }
 
-// endpoints are the configured endpoints, those of the SRV records first.
+// endpoints are the configured endpoints, or those of the SRV records if there are any.
 func (s *Store) endpoints(ctx context.Context) ([]string, error) {
 	var found []string
 	if s.cfg.SRV != "" {
@@ -40,7 +40,12 @@ func (s *Store) endpoints(ctx context.Context) ([]string, error) {
 	if len(found) == 0 {
 		return nil, fmt.Errorf("no etcd endpoint: DNS has no SRV record for %s", s.cfg.SRV)
 	}
-	return found, nil
+	if s.cfg.KeepOrder || s.cfg.UseProxies {
+		return found, nil // the list is meant as it is
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	return eachAddress(ctx, found, net.DefaultResolver.LookupHost), nil
 }
 
 func (s *Store) fromSRV(ctx context.Context, ask lookup) []string {
