@@ -308,18 +308,19 @@ func TestTimesAreReadLeniently(t *testing.T) {
 		"2030-01-02 05:04:00.000 +0200", "2030-01-02T03:04:00+0000", "2030-01-02 03:04 UTC", " 2030-01-02 03:04:00 GMT ", "20300102T030400Z", "20300102T0504+0200",
 		"2030-01-02T03:04-00", "2030-01-02 05:04:00+02", "Wed, 02 Jan 2030 05:04:00 +0200", "02 Jan 30 05:04 +0200", "2030-01-02 05:04 +0200",
 	} {
-		if at, err := readTime(given); err != nil || !at.Equal(want) {
-			t.Errorf("%q: got %v, %v", given, at, err)
+		stored, refused := schedule(given, "restart", noon)
+		if at, err := time.Parse("2006-01-02T15:04:05-07:00", stored); refused != nil || err != nil || !at.Equal(want) {
+			t.Errorf("%q: got %q, %v", given, stored, refused)
 		}
 	}
-	for _, given := range []string{"", "UTC", "tomorrow", "02/03/2030 10:00 Z", "2030-01-02", "2030-13-01T00:00Z", "2030-01-02T03:04:00 CET"} {
-		if at, err := readTime(given); err == nil {
-			t.Errorf("%q was read as %v", given, at)
+	for _, given := range []string{"", "UTC", "tomorrow", "02/03/2030 10:00 Z", "2030-13-01T00:00Z", "2030-01-02T03:04:00 CET"} {
+		if stored, refused := schedule(given, "restart", noon); refused == nil || refused.code != 422 {
+			t.Errorf("%q was read as %q, %v", given, stored, refused)
 		}
 	}
 	for _, given := range []string{"2030-01-02T03:04", "2030-01-02 03:04:00", "20300102T030400", "2030-01-02"} {
-		if !zoneless(given) {
-			t.Errorf("%q: want that a zone is missing", given)
+		if stored, refused := schedule(given, "restart", noon); refused == nil || refused.code != 400 {
+			t.Errorf("%q: %q, %v; want that a zone is missing", given, stored, refused)
 		}
 	}
 }

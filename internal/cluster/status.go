@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -215,18 +214,6 @@ func parseFailover(e Entry) Failover {
 	}
 	out.Leader, out.Candidate, out.At = f.text("leader"), f.text("member"), f.text("scheduled_at")
 	return out
-}
-
-// ParseTime reads a time with its zone. Without a zone it is an error: nobody
-// knows which node's clock was meant.
-func ParseTime(s string) (time.Time, error) {
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05.999999999Z07:00",
-		"2006-01-02 15:04Z07:00", "2006-01-02T15:04:05.999999999-07", "2006-01-02 15:04:05 -07:00", "2006-01-02T15:04:05-0700"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("read time %q: want ISO 8601 with an offset, for example 2030-01-02T03:04:05+02:00", s)
 }
 
 // Sync is the sync key: who may be promoted in synchronous mode.

@@ -345,6 +345,7 @@ func TestParseWhen(t *testing.T) {
 		"12:30": time.Date(2026, 11, 23, 12, 30, 0, 0, time.Local), "3pm": time.Date(2026, 11, 23, 15, 0, 0, 0, time.Local),
 		"2 Jan 2030 03:04": local, "2030/01/02 03:04": local, "2030.01.02 3:04": local, "Jan 2, 2030 3:04 AM": local, "January 2 2030 03:04": local,
 		"Wed Jan 2 03:04:00 2030": local, "Wednesday, 2 January 2030 03:04": local, "20300102T030400": local,
+		"Feb 2 2030 3:04am": local.AddDate(0, 1, 0), "2-DEC-2030 03:04": local.AddDate(0, 11, 0), "2 november 2030 03:04": local.AddDate(0, 10, 0),
 		"20300102": time.Date(2030, 1, 2, 0, 0, 0, 0, time.Local), "2030-01-02 10:00 UTC": time.Date(2030, 1, 2, 10, 0, 0, 0, time.UTC),
 		"2030-01-02T03:04:05.5Z": time.Date(2030, 1, 2, 3, 4, 5, 500000000, time.UTC), "2030-01-02T03:04:05+0200": time.Date(2030, 1, 2, 1, 4, 5, 0, time.UTC),
 	} {
