@@ -203,7 +203,8 @@ func (h *hands) finish(j *job, err error) {
 		From: j.upstream.Member, Shutdown: j.shutdown, Optime: j.optime,
 		// A rewind that was refused would be refused again; after any other failure
 		// it is tried again, or the marker in its way says that it broke off.
-		Hopeless: j.work == ha.Rewinding && errors.Is(err, postgres.ErrRewindRefused) || errors.Is(err, errNotPlaceable),
+		Hopeless: j.work == ha.Rewinding && errors.Is(err, postgres.ErrRewindRefused) ||
+			errors.Is(err, errNotPlaceable) && !errors.Is(err, postgres.ErrLogToCome),
 	}
 	h.lastAt, h.job = h.now(), nil
 	h.look.forget()

@@ -101,7 +101,8 @@ func (s *Server) CatalogHorizons(ctx context.Context, from *Upstream, names []st
 
 // Placeable gives those of the slots with which this server will start again, and be of
 // use: not without logical wal_level, beyond max_replication_slots, or from a position
-// whose log is not here (slot.c, RestoreSlotFromDisk). The error tells of the others.
+// whose log is not here (slot.c, RestoreSlotFromDisk). The error tells of the others: it
+// is ErrLogToCome for one that needs nothing but a moment.
 func (s *Server) Placeable(ctx context.Context, slots []SlotState) (placeable []SlotState, err error) {
 	effective, _, err := s.effective(ctx, s.cfg(), true)
 	if err != nil {
@@ -118,10 +119,11 @@ func (s *Server) Placeable(ctx context.Context, slots []SlotState) (placeable []
 	if err != nil {
 		return nil, err
 	}
+	here := s.Status(ctx).Position
 	most, limited := conf.ParseInt(effective.File["max_replication_slots"], "")
 	var faults []error
 	for _, slot := range slots {
-		fault := s.hasLogFrom(slot.Restart, size)
+		fault := s.hasLogFrom(slot.Restart, here, size)
 		if !names[slot.Name] && limited && int64(len(names)) >= most {
 			fault = fmt.Errorf("max_replication_slots is %d", most)
 		}
@@ -155,7 +157,11 @@ func (s *Server) slotFiles() (map[string]bool, error) {
 const slotTemporary = ".tmp"
 
 // hasLogFrom reports that the segment with that position is here, of whatever timeline.
-func (s *Server) hasLogFrom(at wal.LSN, segmentSize uint64) error {
+// A segment can be here before there is anything in it, so the server's end counts as well.
+func (s *Server) hasLogFrom(at, end wal.LSN, segmentSize uint64) error {
+	if at > end {
+		return fmt.Errorf("%w: it begins at %s, and we are at %s", ErrLogToCome, at, end)
+	}
 	segment, perID := uint64(at)/segmentSize, uint64(1)<<32/segmentSize // as the files are named (xlog_internal.h)
 	found, err := filepath.Glob(s.cfg().data("pg_wal", "????????"+fmt.Sprintf("%08X%08X", segment/perID, segment%perID)))
 	if err != nil {

@@ -95,6 +95,10 @@ func (s *Server) AdvanceLogical(ctx context.Context, database string, moves []Ad
 	return nil
 }
 
+// ErrLogToCome says that a slot is ahead of this server's log: it can be placed as soon as
+// that has arrived.
+var ErrLogToCome = errors.New("the log that it needs has not arrived yet")
+
 // inDatabase gives a superuser's connection to a database of our own server, without a
 // time limit but the context's.
 func (s *Server) inDatabase(ctx context.Context, database string, f func(querier) error) error {

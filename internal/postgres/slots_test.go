@@ -125,10 +125,16 @@ func TestASlotThatWouldDoHarmIsNotPlaced(t *testing.T) {
 	n2 := newStandby(t, "n2", n1, logical)
 	state := SlotState{Name: "cdc", Restart: n2.Status(within(t)).Replayed - 1}
 	gone := state
-	gone.Name, gone.Restart = "gone", 1<<40
+	gone.Name, gone.Restart = "gone", 1
 	placeable, err := n2.Placeable(within(t), []SlotState{gone, state})
-	if len(placeable) != 1 || placeable[0].Name != "cdc" || !errors.Is(err, ErrLogGone) {
+	if len(placeable) != 1 || placeable[0].Name != "cdc" || !errors.Is(err, ErrLogGone) || errors.Is(err, ErrLogToCome) {
 		t.Errorf("one whose log is not here: %+v, %v", placeable, err)
+	}
+	ahead := state
+	ahead.Name, ahead.Restart = "ahead", n2.Status(within(t)).Position+1 // in a segment that is here
+	placeable, err = n2.Placeable(within(t), []SlotState{ahead, state})
+	if len(placeable) != 1 || placeable[0].Name != "cdc" || !errors.Is(err, ErrLogToCome) || errors.Is(err, ErrLogGone) {
+		t.Errorf("one whose log is to come: %+v, %v", placeable, err)
 	}
 	if err := n2.PlaceSlots(placeable); !errors.Is(err, ErrRunning) {
 		t.Errorf("under a running server: %v", err)
