@@ -198,9 +198,9 @@ func (s *story) rejoin(ctx context.Context) error {
 	m, _ := v.LeaderMember()
 	how := cameBack(s.victim.said())
 	if how != "" {
-		how += ", "
+		how = "was " + how + ", "
 	}
-	s.step(at, "old primary back: %s was %sstreams from %s on timeline %d, %.1f s after its start",
+	s.step(at, "old primary back: %s %sstreams from %s on timeline %d, %.1f s after its start",
 		s.victim.name, how, m.Name, uint32(m.Timeline), at.Sub(began).Seconds())
 	s.demo.result.NewPrimary, s.demo.result.Timeline = m.Name, uint32(m.Timeline)
 	return nil
