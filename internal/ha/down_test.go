@@ -108,6 +108,8 @@ func TestTheAgentEnds(t *testing.T) {
 		{"with the store away the key is given up all the same", both(stop, storeAway), do(AgentEnding, Release{Optime: flushed})},
 		{"B-744: work is broken off", working(Rewinding, ForNothing), after(AgentEnding, time.Second, CancelJob{})},
 		{"B-745: a stop is waited for", working(StoppingServer, ForAgentEnd), wait(AgentEnding, loop)},
+		{"also while it is frozen, if a permit may come", both(working(StoppingServer, ForAgentEnd), frozen, over(time.Second)), wait(AgentEnding, loop)},
+		{"not if nobody is there to give one", both(working(StoppingServer, ForAgentEnd), frozen, over(time.Second), storeAway), do(AgentEnding, KillServer{})},
 		{"B-746: then the key goes, with the last position", stop, do(AgentEnding, Release{Optime: flushed})},
 		{"a server that was not stopped by us leaves no position", down, do(AgentEnding, Release{})},
 		{"then the agent is done", both(stop, gone), after(AgentEnded, loop, Quit{})},

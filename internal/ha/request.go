@@ -161,6 +161,11 @@ func stopping(o Observation) Plan {
 	default:
 		return wait(Busy, o.Store.Settings.LoopWait)
 	}
+	if o.Job.Purpose == ForAgentEnd && o.Server.Frozen && o.MayWrite() && !o.Store.Current {
+		// Members and store are gone, as when a whole cluster is stopped: it would stop in
+		// order only with a permit, which nobody is there to give.
+		return do(why, KillServer{})
+	}
 	if o.Job.Shutdown.LSN == 0 || o.Leadership() != Ours || !o.Store.Current {
 		// Without the store nobody could take the lead that is given up, and the
 		// server, once down, may be restarted in place (L3).
