@@ -1,6 +1,11 @@
 package ha
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"matriarch/internal/cluster"
+)
 
 // down decides for a node whose server is not running although it has data.
 func down(o Observation) Plan {
@@ -55,6 +60,9 @@ func downAsLeader(o Observation) Plan {
 const handOverPause = 2 * time.Second
 
 func downAlone(o Observation) Plan {
+	if plan, ok := reclaim(o); ok {
+		return plan
+	}
 	switch {
 	case o.Right.Releasing:
 		return wait(HandedOver, soon)
@@ -71,4 +79,34 @@ func downAlone(o Observation) Plan {
 	default:
 		return do(StartAlone, StartStandby{}) // then the race decides
 	}
+}
+
+// reclaim takes the lead again for a primary that went down in pause, and so gave the
+// lead up (B-056), when a person has it restarted: it is to come back as what it was
+// (B-702, B-104). ok is false where that is not plain.
+//
+// It began no new timeline when it was the last to lead and nobody has been promoted
+// since: the log goes on where it ended, and has all that was acknowledged (S2, S3). That
+// nobody is at it in this moment is seen to by the taking of the lead (S1), and whoever
+// runs as a primary is asked besides: in pause a person may have made it one.
+func reclaim(o Observation) (Plan, bool) {
+	handedOver := o.Last.Work == StoppingServer && o.Last.Purpose == ForHandOver
+	if !o.Store.Settings.Pause || !o.restarting() || !o.crashedLeader() || handedOver || !o.Right.LedLast || o.Right.FreeIn >= Idle ||
+		o.Right.Releasing || o.Store.View.Failover.Requested() || o.newestTimeline() != 0 {
+		return Plan{}, false
+	}
+	if plan, ok := askedNow(o, o.others(), RaceAsking); !ok {
+		return plan, true
+	}
+	if slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Primary && !p.Silent }) ||
+		slices.ContainsFunc(o.Store.View.Members, o.anotherPrimary) {
+		return Plan{}, false
+	}
+	return take(o, RaceRetaken), true
+}
+
+// anotherPrimary reports that a member is another one, and said of itself last that it is
+// a primary.
+func (o Observation) anotherPrimary(m cluster.Member) bool {
+	return m.Name != o.Me.Name && (m.Role == cluster.RolePrimary || m.Role == cluster.RolePromoted)
 }

@@ -80,6 +80,49 @@ func TestAServerIsDownAndNobodyLeads(t *testing.T) {
 	})
 }
 
+func TestAPersonRestartsAPrimaryThatCrashedInPause(t *testing.T) {
+	restarted := func() Observation {
+		o := crashed()
+		o.Store.View.Leader, o.Store.View.Members[0].Role = cluster.Leader{}, cluster.RoleReplica
+		o.Store.Settings.Pause, o.Store.Leaderless = true, time.Second
+		o.Right = Right{Free: true, FreeFor: time.Minute, Guarded: true, LedLast: true}
+		o.Order = Order{Task: ToRestart, TakenUp: true, After: 1}
+		o.Peers = Peers{Asked: true, Age: soon, Answers: []Peer{{Name: "n2", End: at(3, flushed)}, {Name: "n3", End: at(3, flushed)}}}
+		return o
+	}
+	ask := do(RaceAsking, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica), member("n3", cluster.RoleReplica)}, Within: time.Second / 3})
+	asStandby := do(StartAlone, StartStandby{For: ForRestart})
+	decided(t, restarted, []decision{
+		{"B-702: it takes the lead again", nil, acquire(RaceRetaken)},
+		{"B-702: and with that it comes back as primary", func(o *Observation) { o.Right = leading() }, do(Restarting, StartPrimary{For: ForRestart})},
+		{"S1: not before it has won", func(o *Observation) { o.Right.Free, o.Right.FreeIn = false, time.Second }, wait(RaceQuiet, time.Second)},
+		{"the others are asked before", func(o *Observation) { o.Peers = Peers{} }, ask},
+		{"those who are silent are not waited for", func(o *Observation) {
+			o.Peers.Answers = []Peer{{Name: "n2", Silent: true}, {Name: "n3", Silent: true}}
+		}, acquire(RaceRetaken)},
+		{"B-128: not beside one that a person has promoted", answer(func(p *Peer) { p.Primary = true }), asStandby},
+		{"B-128: nor one whose agent is silent", both(answer(func(p *Peer) { *p = Peer{Name: "n2", Silent: true} }), func(o *Observation) {
+			o.Store.View.Members[1].Role = cluster.RolePrimary
+		}), asStandby},
+		{"S3: nor when another has got to a newer timeline", answer(func(p *Peer) { p.End.Timeline = 4 }), asStandby},
+		{"S3: or had, as its key tells", func(o *Observation) { o.Store.View.Members[2].Timeline = 4 }, asStandby},
+		{"S3: or the history", func(o *Observation) {
+			o.Store.View.History.Lines = append(o.Store.View.History.Lines, cluster.HistoryLine{Timeline: 3, LSN: flushed})
+		}, asStandby},
+		{"S2: nor when another has led since", func(o *Observation) { o.Right.LedLast = false }, asStandby},
+		{"S1: nor when the electorate names others", func(o *Observation) { o.Right.Free, o.Right.FreeIn = false, Idle }, asStandby},
+		{"B-256: what was a standby starts as one", func(o *Observation) { o.Server.WasPrimary = false }, asStandby},
+		{"B-116: a request for another leader is left to it", requested("", "n2"), asStandby},
+		{"B-160: who handed over comes back as a standby", finished(StoppingServer, ForHandOver, false, time.Minute), asStandby},
+		{"the release has to be known first", func(o *Observation) { o.Right = Right{Releasing: true, LedLast: true, FreeIn: Idle} }, wait(HandedOver, soon)},
+		{"B-506: without a person it stays down", func(o *Observation) { o.Order = Order{} }, wait(Paused, loop)},
+		{"out of pause there is a race", func(o *Observation) { o.Store.Settings.Pause = false }, asStandby},
+		{"not again what has just failed to start for it", both(finished(StartingPrimary, ForRestart, true, time.Second), func(o *Observation) {
+			o.Order.After = 0
+		}), refused(RestartFailed, StartedInVain)},
+	})
+}
+
 func TestTheAgentEnds(t *testing.T) {
 	ending := func() Observation {
 		o := leader()

@@ -177,6 +177,11 @@ func unfit(o Observation, wrong func(bool, string, ...any)) {
 	if v.Leader.Name == o.Me.Name && o.crashedLeader() && !s.Pause {
 		return // nobody has led since it was primary
 	}
+	if o.Right.LedLast && o.crashedLeader() && s.Pause && o.restarting() {
+		wrong(o.newestTimeline() == 0 && !v.Failover.Requested(), "S3: a primary takes the key again, and another may have been promoted since")
+		wrong(!slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Primary && !p.Silent }), "B-128: the key is taken beside a living primary")
+		return
+	}
 	wrong(o.Server.Running && o.Server.Answering && o.Server.Role == Standby && o.Job.Work == NoWork, "the key is taken without a server")
 	wrong(!o.Me.Tags.Nofailover(), "S6: nofailover takes the key")
 	if s.Pause {
@@ -244,9 +249,9 @@ func right(r *rand.Rand) Right {
 		}
 	case 1: // it may take over
 		out.Free, out.FreeIn, out.FreeFor = true, 0, pick(r, 0, some())
-		out.Overdue, out.Releasing = yes(), r.IntN(10) == 0
+		out.Overdue, out.Releasing, out.LedLast = yes(), r.IntN(10) == 0, yes()
 	case 2: // in the quiet period
-		out.FreeIn, out.Overdue = some(), yes()
+		out.FreeIn, out.Overdue, out.LedLast = some(), yes(), yes()
 	case 3: // the electorate names others, or nothing is known
 		out.Overdue, out.Releasing = yes(), yes()
 	}

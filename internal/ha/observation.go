@@ -95,6 +95,9 @@ type Right struct {
 	Free    bool          // this node may take over now
 	FreeIn  time.Duration // until it may, if the leader stays silent; Idle: not under this electorate
 	FreeFor time.Duration // since it may
+	// LedLast: the store names this node as the last one that led, and it does not lead. A
+	// leader of Patroni's that came and went unseen leaves no trace there.
+	LedLast bool
 	// Electorate is who may take over besides; nobody: anyone. A member outside it
 	// cannot win, however far it has got, until a leader takes it in.
 	Electorate []string

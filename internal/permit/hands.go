@@ -83,6 +83,7 @@ type State struct {
 	Heard   boottime.Instant // newest acknowledged heartbeat of the present leader; 0: none
 	Suspect bool             // since then, evidence that it is gone
 	Overdue bool             // the leader is silent for half a permit, or suspect: time to ask for positions
+	LedLast bool             // nobody is known to have led since this node did
 
 	Mixed          bool // the permit ends with the lease too, for a member of Patroni's may race
 	Electorate     Electorate

@@ -44,6 +44,14 @@ func (f *Follower) inElectorate() bool {
 	return e.anyone() || e.Leader == f.me || slices.Contains(e.Members, f.me) || !f.keeps(onlyElectorate)
 }
 
+// ledLast reports that the newest electorate is that of this node's own lead, and that
+// no leader of a newer term is known. One of Patroni's leaves the electorate as it is, so
+// that it has led is known only to those who saw its key, or saw it retired.
+func (f *Follower) ledLast() bool {
+	v := &f.view
+	return f.seen && v.Revision > 0 && v.Revision >= max(f.beyond, f.term) && v.Electorate.Leader == f.me
+}
+
 // TakeOver is the transaction that makes this member the leader, if it may send
 // one now. It is repeated rather than waited for (P4), every quarter of a permit.
 // From here until the key is seen beyond it, nothing is acknowledged.

@@ -85,7 +85,7 @@ func (d *Driver) State(now boottime.Instant) State {
 		return s
 	}
 	s.Term, _ = d.node.Term()
-	s.Electorate = d.node.follower.view.Electorate
+	s.Electorate, s.LedLast = d.node.follower.view.Electorate, d.node.follower.ledLast()
 	s.Heard, s.LeaderPosition = d.leader.beat, d.leader.position
 	if at, ok := d.freeAt(now); ok {
 		s.FreeAt = later(at, 1) // not 0, which says that it will not be

@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,8 +42,69 @@ func TestAPersonTakesOver(t *testing.T) {
 		t.Logf("it took %v until all was whole again", milliseconds(time.Since(began)))
 		w.WaitPast(t, lab.Patience, time.Now())
 	})
-	// What the primary had not sent when it crashed may be gone.
-	verdict(t, c, w)
+	// What the primary had not sent when it crashed is gone.
+	if v := verdict(t, c, w); len(v.Lost) > 0 {
+		t.Logf("lost with the crash: %d rows", len(v.Lost))
+	}
+	for _, how := range []struct {
+		name  string
+		start func(t *testing.T, n *lab.Node)
+	}{
+		{"is restarted", func(t *testing.T, n *lab.Node) {
+			ask(t, n, http.MethodPost, "/restart", "", http.StatusOK, "restarted successfully")
+		}},
+		{"is restarted by an agent that did not see it", func(t *testing.T, n *lab.Node) {
+			n.KillAgent()
+			n.Start()
+			waitState(t, n, "stopped")
+			ask(t, n, http.MethodPost, "/restart", "", http.StatusOK, "restarted successfully")
+		}},
+		{"is started by hand", func(t *testing.T, n *lab.Node) {
+			lab.Eventually(t, lab.Patience, "nothing of the crashed server is left", func(context.Context) (bool, string) {
+				left := lab.Inside(n.Data)
+				return len(left) == 0, fmt.Sprint(left)
+			})
+			lab.RunAs(t, filepath.Join(lab.BinDir, "pg_ctl"), "--pgdata="+n.Data, "--wait", "--log="+filepath.Join(n.Dir, "by_hand.log"), "start")
+		}},
+	} {
+		story(t, c, "what crashed in pause and "+how.name+" is primary as before", func(t *testing.T) { crashInPause(t, c, how.start) })
+	}
+}
+
+// crashInPause has the primary crash while the cluster is paused, started again by a
+// person, and looks whether it is what it was.
+func crashInPause(t *testing.T, c *lab.Cluster, start func(*testing.T, *lab.Node)) {
+	leader := c.WaitWhole(lab.Patience)
+	timeline := leader.Timeline()
+	setPause(t, c, true)
+	leader.KillPostmaster()
+	c.WaitPicture(lab.Patience, "the lead is given up", func(p lab.Picture) bool { return p.Keys["leader"] == "" })
+	start(t, leader)
+	if got := c.WaitWhole(lab.Patience); got != leader || leader.Timeline() != timeline {
+		t.Errorf("%s leads after it, on timeline %d; it was %s on timeline %d", got.Name, got.Timeline(), leader.Name, timeline)
+	}
+	setPause(t, c, false)
+	if got := c.WaitWhole(lab.Patience); got != leader || leader.Timeline() != timeline {
+		t.Errorf("%s leads after the pause, on timeline %d", got.Name, got.Timeline())
+	}
+}
+
+// setPause begins or ends a pause, and waits until every member knows of it.
+func setPause(t *testing.T, c *lab.Cluster, on bool) {
+	t.Helper()
+	c.Configure(func(s lab.Settings) {
+		if delete(s, "pause"); on {
+			s["pause"] = true
+		}
+	})
+	c.WaitPicture(lab.Patience, "all members have recognised it", func(p lab.Picture) bool {
+		for _, n := range c.Nodes {
+			if strings.Contains(p.Keys["members/"+n.Name], `"pause":true`) != on {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // holdRecovery makes the next start of a node's server last until it is let go: the

@@ -34,7 +34,7 @@ type Words struct {
 func (w *Words) State(s permit.State, now boottime.Instant) ha.Right {
 	out := ha.Right{
 		Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing,
-		Key: s.Key, Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue, Mixed: s.Mixed,
+		Key: s.Key, Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue, Mixed: s.Mixed, LedLast: s.LedLast,
 	}
 	if !s.Electorate.Released {
 		out.Electorate = s.Electorate.Members

@@ -31,7 +31,7 @@ func TestHowThingsStandInTheWordsOfTheDecisions(t *testing.T) {
 			ha.Right{Leading: true, MayPromote: true, Left: time.Second, FreeIn: ha.Idle, Electorate: []string{"n2", "n3"}, Claimed: 7, Mixed: true}},
 		{"one whose permit is over in this instant", permit.State{Leading: true, Permit: now, Electorate: electorate},
 			ha.Right{Leading: true, Over: 1, FreeIn: ha.Idle, Electorate: []string{"n2", "n3"}, Claimed: 7}},
-		{"one that is giving up", permit.State{Releasing: true, Electorate: released}, ha.Right{Releasing: true, FreeIn: ha.Idle}},
+		{"one that is giving up", permit.State{Releasing: true, Electorate: released, LedLast: true}, ha.Right{Releasing: true, FreeIn: ha.Idle, LedLast: true}},
 		{"a member that has to wait", permit.State{Overdue: true, FreeAt: in(time.Second), Electorate: electorate},
 			ha.Right{Overdue: true, FreeIn: time.Second, Electorate: []string{"n2", "n3"}}},
 		{"one that may take over", permit.State{Free: true, FreeAt: in(-time.Second), Electorate: electorate},
