@@ -253,7 +253,7 @@ func (a *Agent) limit(ctx context.Context, most time.Duration) (context.Context,
 func (a *Agent) hold(ctx context.Context, o ha.Observation) {
 	ctx, cancel := a.limit(ctx, serverTimeout)
 	defer cancel()
-	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.Store.Settings.Pause)
+	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.HandsOff())
 }
 
 // callBack has the user's commands run that this pass calls for.

@@ -8,9 +8,9 @@ import "time"
 // the permit ends, and thaws it when the permit is extended, without this
 // decision. What is decided here is when a freeze, or a lost right, becomes a kill.
 //
-// While the cluster is paused the operator has taken over (B-503, B-508).
+// While the cluster is paused the operator has taken over.
 func guard(o Observation) (Plan, bool) {
-	if !o.MayWrite() || o.Store.Settings.Pause {
+	if !o.MayWrite() || o.HandsOff() {
 		return Plan{}, false
 	}
 	r, leadership := o.Right, o.Leadership()
@@ -43,6 +43,18 @@ func guard(o Observation) (Plan, bool) {
 		return do(StoreAwayTooLong, KillServer{}), true
 	}
 	return do(PermitOver, KillServer{}), true
+}
+
+// HandsOff reports that the server is left alone, whatever it may write: the cluster is
+// paused (B-503, B-508). But a server that stands still since its right to write has ended
+// was not left by the operator as it is, and nobody can tell on which timeline it is: a
+// pause does not let it go before it leads again. Nor does a start of this agent's go on
+// beside another leader.
+func (o *Observation) HandsOff() bool {
+	leadership := o.Leadership()
+	held := o.Server.Frozen && leadership != Ours ||
+		o.Job.Work == StartingPrimary && !o.Server.Answering && leadership == Theirs
+	return o.Store.Settings.Pause && !held
 }
 
 // founding reports that this agent has just created the cluster and nobody has led

@@ -75,6 +75,15 @@ func TestARunningPrimaryUnderAnotherLeaderIsKilled(t *testing.T) {
 		{"S1: the kill does not wait for a renewal or a configuration",
 			both(theirs, func(o *Observation) { o.Store.RenewTry, o.Store.LeaseAge, o.Store.Applied = Idle, Idle, 0 }), kill},
 		{"B-503: paused, it is left alone", both(theirs, paused), wait(Paused, loop)},
+		{"S1: but one that is frozen is not let go beside another leader", both(theirs, paused, frozen), do(Overtaken, KillServer{})},
+		{"S2: nor where nobody leads: it could take the lead on an old timeline", both(paused, frozen, func(o *Observation) {
+			o.Store.View.Leader, o.Right = cluster.Leader{}, Right{Free: true, FreeFor: time.Second, Guarded: true}
+		}), do(FrozenWithoutLead, KillServer{})},
+		{"L3: it is let go with its lead", both(paused, frozen), wait(Leading, soon)},
+		{"S1: nor is a start gone on with", both(theirs, paused, working(StartingPrimary, ForRestart), func(o *Observation) {
+			o.Server.Answering, o.Server.Role = false, RoleUnknown
+		}), do(Overtaken, KillServer{})},
+		{"B-522: what takes writes by now is left alone", both(theirs, paused, working(StartingPrimary, ForRestart)), wait(Busy, loop)},
 		{"B-503: also when that leader is silent", both(theirs, paused, func(o *Observation) {
 			o.Right.Free, o.Right.FreeIn, o.Right.Overdue = true, 0, true
 		}), wait(Paused, loop)},
