@@ -54,6 +54,9 @@ func (w *World) checkPrimaries() {
 		if !h.server.acknowledges() {
 			continue
 		}
+		if now != nil && (w.handsOff(now) || w.handsOff(h)) {
+			continue // what the invariants say is of a cluster that is not paused
+		}
 		if now != nil {
 			w.violation("S1: %s and %s acknowledge commits at the same time", now.name, h.name)
 			return
@@ -180,8 +183,8 @@ func missing(d *disk, branch int, upTo wal.LSN) wal.LSN {
 // checkLag: nobody is promoted who is farther behind what the last leader has
 // published than maximum_lag_on_failover.
 func (w *World) checkLag(s *server) {
-	if w.etcd.revision == 0 {
-		return
+	if w.etcd.revision == 0 || s.h.named > 0 && w.now.sub(s.h.named) < time.Minute {
+		return // B-115: a person who names it has no limit
 	}
 	status := dcs.Snapshot{Revision: w.etcd.revision, Values: map[string]dcs.Value{dcs.KeyStatus: w.etcd.values[dcs.KeyStatus]}}.View().Status
 	if behind := int64(status.Optime) - int64(s.disk.end()); behind > w.set.MaxLag+slackLag(w) {
@@ -203,7 +206,7 @@ func (w *World) checkStream(s, up *server) {
 // checkCopy is S3 for a source of copies: it must not have forked off from the
 // newest primary's log.
 func (w *World) checkCopy(h *host, source *server) {
-	if w.newest == nil || source == w.newest || source.disk.isPrefixOf(&w.newest.disk) {
+	if w.newest == nil || source == w.newest || w.handsOff(source.h) || source.disk.isPrefixOf(&w.newest.disk) {
 		return
 	}
 	if w.newest.alive && w.newest.primary {

@@ -33,6 +33,13 @@
 // in the scope; cascading standbys. A third of the seeds is in synchronous or quorum
 // mode (Settings.Sync), where no commit may be lost (S2).
 //
+// By hand. In worlds of that kind (ByHand) the cluster is paused for a while every now and
+// then, servers that are down are restarted or started without the agent, and another
+// leader is asked for while the present one recovers. What the invariants say is of a
+// cluster that is not paused: two primaries are no fault while a guard is disarmed for a
+// pause. But nobody goes on as a primary where another has been promoted since, and with
+// the end of the pause everything holds again.
+//
 // Density. In Simulate an episode of one to four faults comes, on average, four
 // minutes after the cluster has settled from the last one: some 25 faults an hour, as
 // the result says. A fault lasts from 50 ms to 50 s. A quiet cluster goes in circles of

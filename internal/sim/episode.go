@@ -118,7 +118,7 @@ func (w *World) isQuiet() bool {
 
 // episode is one to four faults close to each other, and their healing.
 func (w *World) episode() {
-	w.cures = nil
+	w.cures, w.pausedLately = nil, w.paused
 	n := 1
 	for n < 4 && w.chance(2) {
 		n++
@@ -235,7 +235,7 @@ func (w *World) progressLimit() time.Duration {
 func (w *World) checkProgress() {
 	from := w.now
 	limit := w.progressLimit() + 15*time.Second
-	if w.successor() {
+	if w.successor() && !w.pausedLately { // else what was left down has to be started first
 		limit = w.progressLimit() + time.Second
 	}
 	if !w.RunUntil(limit, func() bool { return w.primaryNow != nil }) && w.broken == "" {

@@ -57,8 +57,11 @@ var faultTable = []fault{
 // drawFault lets one happen, for a while by lot.
 func (w *World) drawFault() fault {
 	table := faultTable
-	if w.set.Timed {
+	switch {
+	case w.set.Timed:
 		table = timedTable
+	case w.set.ByHand:
+		table = byHandTable
 	}
 	total := 0
 	for _, f := range table {

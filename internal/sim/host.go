@@ -17,6 +17,8 @@ type host struct {
 	tags    cluster.Tags
 	lag     time.Duration      // of what its server receives
 	heard   map[string]ha.Peer // what each peer said first; for a mutant
+	loose   bool               // disarmed in a pause, and not armed since
+	named   instant            // when a person asked for a failover to it last; 0: never
 
 	agent  *agentProcess
 	guard  *guard

@@ -18,6 +18,7 @@ var (
 	hoursEach = flag.Float64("hours", 0, "how many hours each seed's cluster lives; 0: what a test run has time for")
 	denseRun  = flag.Bool("dense", false, "faults follow on each other, without rest")
 	timedRun  = flag.Bool("timed", false, "dense faults wait for their moment in what goes on between agents and store")
+	byHandRun = flag.Bool("byhand", false, "a person takes a hand, in pauses too, under dense faults in every other seed")
 	apart     = flag.Bool("apart", true, "under dense faults no two timelines get the same number, whatever the agents ask for")
 	storyLen  = flag.Int("lines", 70, "how many lines of a story are shown")
 	tellAll   = flag.Bool("tell", false, "tell the stories of all seeds")
@@ -38,6 +39,7 @@ const (
 	usually kind = ""
 	densely kind = "-dense"
 	timed   kind = "-timed"
+	byHand  kind = "-byhand"
 )
 
 // asked is the kind that the flags ask for.
@@ -47,6 +49,8 @@ func asked() kind {
 		return timed
 	case *denseRun:
 		return densely
+	case *byHandRun:
+		return byHand
 	}
 	return usually
 }
@@ -56,6 +60,8 @@ func (k kind) settings(seed uint64) Settings {
 	switch k {
 	case timed:
 		return Timed(seed, Mutant{})
+	case byHand:
+		return ByHand(seed)
 	case densely:
 		set := Dense(seed, Mutant{})
 		set.Apart = *apart
@@ -91,6 +97,7 @@ func TestSeeds(t *testing.T) {
 	t.Run("hours", func(t *testing.T) { runSeeds(t, usually, 12, 0.5) })
 	t.Run("dense", func(t *testing.T) { runSeeds(t, densely, 8, 0.05) })
 	t.Run("timed", func(t *testing.T) { runSeeds(t, timed, 8, 0.05) })
+	t.Run("by hand", func(t *testing.T) { runSeeds(t, byHand, 12, 0.1) })
 }
 
 // TestSeedsThatBrokeSomething are worlds in which something was found, up to that moment.

@@ -74,6 +74,9 @@ func (s *server) launch(primary bool, takes time.Duration) {
 	s.w.after(takes, func() {
 		s.do(life, func() {
 			s.phase, s.primary, s.ready = ready, primary, s.w.now
+			if primary {
+				s.w.checkReturn(s)
+			}
 			s.w.tell("%s: PostgreSQL is ready, primary %v, %v", s.h.name, primary, s.disk.point())
 			s.roleChanged()
 			s.changed()

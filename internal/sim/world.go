@@ -39,6 +39,7 @@ type Settings struct {
 	Slots    bool   // the configuration has permanent slots
 	Dense    bool   // faults follow on each other, without rest
 	Timed    bool   // they wait for their moment
+	ByHand   bool   // a person takes a hand, in pauses too
 	Apart    bool   // no two promotions give the same number to their timelines
 	Mutant   Mutant
 }
@@ -65,6 +66,8 @@ type World struct {
 	slowed      bool          // some links are
 	waking      bool
 	supervised  bool // agents that end are started again
+
+	paused, pausedLately bool // as the store has it; in this episode
 
 	branches, systems, promotions, freezes, kills, adoptions, passes int
 
