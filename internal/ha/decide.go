@@ -96,7 +96,7 @@ func upkeep(o Observation, plan Plan) Plan {
 		first = append(first, ApplyConfig{Document: o.Store.View.Config.Document, Modified: o.Store.View.Config.Modified})
 	}
 	if o.Store.Current {
-		if m := o.member(); o.worthPutting(m) {
+		if m := o.member(); o.worthPutting(m) && !o.returning(plan) {
 			last = append(last, PutMember{Member: m})
 		}
 	}
@@ -135,6 +135,25 @@ func (o *Observation) hurried() bool {
 // wait, and its own key can wait for that.
 func (o *Observation) awaited() bool {
 	return o.Store.Current && o.Server.Role == Standby && o.Memory.Led < o.Store.Settings.RetryTimeout/2 && o.Store.LeaseID != 0
+}
+
+// returning reports one of the short steps on the way back to a leader: its log is read, the
+// server is stopped for a repair, a rewind begins. The member's own key waits for the next
+// pass. A node whose network is back often finds etcd in an election, which its own member
+// brings about, and a write holds each step up until it is given up.
+func (o *Observation) returning(p Plan) bool {
+	if o.Leadership() != Theirs {
+		return false
+	}
+	if o.Job.Work == StoppingServer {
+		return o.Job.Purpose == ForRepair && o.Job.Running < o.Store.Settings.RetryTimeout/2
+	}
+	return slices.ContainsFunc(p.Do, func(a Action) bool {
+		stop, stops := a.(Stop)
+		_, reads := a.(ReadLog)
+		_, rewinds := a.(Rewind)
+		return reads || rewinds || stops && stop.For == ForRepair
+	})
 }
 
 // urgent reports that the plan has what must not wait for the store: what writers wait

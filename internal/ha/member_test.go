@@ -2,6 +2,7 @@ package ha
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +127,44 @@ func TestTheMemberKeyIsWrittenWhenItSaysSomethingNew(t *testing.T) {
 		}
 		if wrote != c.want {
 			t.Errorf("%s: written %v, want %v", c.name, wrote, c.want)
+		}
+	}
+}
+
+// TestTheMemberKeyWaitsForTheShortStepsOfTheWayBack: each would else wait for a store that
+// is electing.
+func TestTheMemberKeyWaitsForTheShortStepsOfTheWayBack(t *testing.T) {
+	beyond := ends(at(3, flushed+101))
+	repairing := func(ran time.Duration) func(*Observation) {
+		return func(o *Observation) { o.Job = Job{Work: StoppingServer, Purpose: ForRepair, Running: ran} }
+	}
+	for name, c := range map[string]struct {
+		from   func() Observation
+		change func(*Observation)
+		want   bool
+	}{
+		"nothing is to be done":              {standby, func(*Observation) {}, true},
+		"the leader's log is read":           {stopped, unread, false},
+		"a rewind begins":                    {stopped, beyond, false},
+		"the leader's checkpoint is awaited": {stopped, both(beyond, func(o *Observation) { o.Store.View.Members[1].CheckpointPending = true }), true},
+		"it is started":                      {stopped, func(*Observation) {}, true},
+		"a stop for a repair":                {standby, repairing(time.Second), false},
+		"one that takes long":                {standby, repairing(5 * time.Second), true},
+		"a stop for another purpose":         {standby, func(o *Observation) { o.Job = Job{Work: StoppingServer, Purpose: ForRestart} }, true},
+		"the rewind is under way":            {stopped, func(o *Observation) { o.Job = Job{Work: Rewinding} }, true},
+		"there is no leader":                 {stopped, both(unread, func(o *Observation) { o.Store.View.Leader = cluster.Leader{} }), true},
+	} {
+		o := c.from()
+		for i := range o.Store.View.Members {
+			if o.Store.View.Members[i].Name == o.Me.Name {
+				o.Store.View.Members[i].Lease = 5
+			}
+		}
+		c.change(&o)
+		plan := Decide(o)
+		wrote := slices.ContainsFunc(plan.Do, func(a Action) bool { _, put := a.(PutMember); return put })
+		if wrote != c.want {
+			t.Errorf("%s: written %v in %v", name, wrote, plan)
 		}
 	}
 }
