@@ -29,6 +29,7 @@ func name(action ha.Action) string { return strings.TrimPrefix(fmt.Sprintf("%T",
 func (a *Agent) do(ctx context.Context, now time.Time, o ha.Observation, action ha.Action) error {
 	switch act := action.(type) {
 	case ha.Acquire:
+		a.memory.raced = o.Store.View.Sync.Modified
 		a.cfg.Right.Stand(o.Right.Key)
 		return nil
 	case ha.Release:
@@ -201,6 +202,9 @@ func (a *Agent) doStore(ctx context.Context, now time.Time, o ha.Observation, ac
 	_, err := a.cfg.Store.Commit(ctx, txn)
 	err = brokenOff(ctx, err)
 	a.answered(err)
+	if act, puts := action.(ha.PutSync); puts {
+		a.memory.doubt.written(act.Sync.Modified, err)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s to the store: %w", txn.Then[0].Key, err)
 	}

@@ -24,7 +24,9 @@ type memory struct {
 	prepared   bool      // pre_promote has agreed in this reign
 	unprepared time.Time // when it last did not
 	rewindFrom string    // the member against whom it was lost
-	syncLost   bool      // in this reign a promotion's write of the sync key was refused
+	doubt      syncDoubt
+	raced      int64 // revision of the sync key by which the lead was asked for last
+	syncLost   bool  // in this reign the sync key was found to be another one
 	ending     time.Time
 	finished   int // how many works had ended when this was last looked at
 	wasRunning bool
@@ -137,7 +139,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 		}
 	}
 	m.prepared = m.prepared && o.Right.Leading
-	m.syncLost = m.syncLost && o.Right.Leading && o.Server.Role != ha.Primary
+	m.syncLost = (m.syncLost || m.overruled(o)) && o.Right.Leading && o.Server.Role != ha.Primary
 	m.finished = o.Last.Count
 	if leader != m.rewindFrom {
 		m.rewindLost = false // another leader, another try (B-307)
@@ -145,7 +147,7 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	m.remember(now, o)
 	m.listen(now, o)
 	o.Memory = ha.Memory{
-		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared, SyncLost: m.syncLost,
+		Awake: now.Sub(m.started), Crashed: m.crashed, Forked: m.forked, RewindLost: m.rewindLost, Prepared: m.prepared, SyncLost: m.syncLost, SyncDoubt: m.doubt.about(o.Store),
 		MemberAge: since(now, m.memberPut), StatusAge: since(now, m.statusPut),
 	}
 	if o.Stopping {
@@ -172,6 +174,14 @@ func (m *memory) notice(now time.Time, o *ha.Observation) {
 	if o.Log.Leader != leader {
 		o.Log = ha.LeaderLog{}
 	}
+}
+
+// overruled reports that the lead was won by another sync key than the last leader has
+// left: the store showed the newer one only afterwards. Who may succeed that leader it
+// says anew, and this member may lack what was acknowledged since (S2).
+func (m *memory) overruled(o *ha.Observation) bool {
+	key := o.Store.View.Sync
+	return o.Store.Settings.Synchronous != "" && key.Leader != "" && key.Modified != m.raced && !strings.EqualFold(key.Leader, o.Me.Name)
 }
 
 // ages are for how long; nil: there is nothing.

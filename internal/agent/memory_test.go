@@ -1,10 +1,12 @@
 package agent
 
 import (
+	"errors"
 	"testing"
 	"time"
 
 	"matriarch/internal/cluster"
+	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
 )
 
@@ -172,6 +174,52 @@ func TestWhatPrePromoteSaidIsRememberedForItsReign(t *testing.T) {
 	l = newLife()
 	if m := l.sees(said(true)); m.Unprepared != 0 {
 		t.Errorf("one that was broken off since the lead was lost did not refuse: %+v", m)
+	}
+}
+
+// TestALeadThatWasWonByAnotherSyncKey: the last leader has let this member go, and the
+// store has shown that only after the lead was asked for.
+func TestALeadThatWasWonByAnotherSyncKey(t *testing.T) {
+	l := newLife()
+	l.o.Store.Settings.Synchronous, l.o.Server.Role = "on", ha.Standby
+	l.o.Store.View.Sync = cluster.Sync{Leader: "n2", Standbys: []string{"n1"}, Modified: 5}
+	l.raced = 5
+	leads := func(o *ha.Observation) { o.Right.Leading = true }
+	if l.sees(leads).SyncLost {
+		t.Error("lost by the very key that it was won by")
+	}
+	if !l.sees(func(o *ha.Observation) { o.Store.View.Sync = cluster.Sync{Leader: "n2", Modified: 7} }).SyncLost {
+		t.Error("not lost")
+	}
+	if l.sees(func(o *ha.Observation) { o.Right.Leading = false }).SyncLost {
+		t.Error("it does not outlast the reign")
+	}
+	l.raced = 7
+	if l.sees(leads).SyncLost || l.sees(func(o *ha.Observation) { o.Store.View.Sync = cluster.Sync{Leader: "n1", Modified: 9} }).SyncLost {
+		t.Error("lost by its own key")
+	}
+}
+
+func TestAWriteOfTheSyncKeyMayStillBeApplied(t *testing.T) {
+	l := newLife()
+	l.o.Store.Current, l.o.Store.View.Sync = false, cluster.Sync{}
+	at := func(revision int64) func(*ha.Observation) {
+		return func(o *ha.Observation) { o.Store.Current, o.Store.View.Sync.Modified = true, revision }
+	}
+	if !l.sees(nil).SyncDoubt || !l.sees(at(5)).SyncDoubt || !l.sees(nil).SyncDoubt {
+		t.Error("nobody knows what the agent's last life has written")
+	}
+	if l.sees(at(6)).SyncDoubt {
+		t.Error("the key has been put since")
+	}
+	l.doubt.written(6, dcs.ErrConflict)
+	l.doubt.written(6, nil)
+	if l.sees(nil).SyncDoubt {
+		t.Error("these are answers")
+	}
+	l.doubt.written(6, errors.New("no answer"))
+	if !l.sees(nil).SyncDoubt || !l.sees(at(6)).SyncDoubt || l.sees(at(8)).SyncDoubt || l.sees(nil).SyncDoubt {
+		t.Error("in doubt from a write without an answer until the key has been put again")
 	}
 }
 

@@ -405,6 +405,7 @@ type Memory struct {
 	Forked     bool          // the last leader's history did not contain this server's log, and nothing was done about it
 	Prepared   bool          // pre_promote has agreed since this node took the lead
 	SyncLost   bool          // since it took the lead, the sync key was found to be another one than the race was won by
+	SyncDoubt  bool          // a write of the sync key may still be applied, of which this view shows nothing
 	Unprepared time.Duration // since it did not; 0: it always did
 	RewindLost bool          // the last rewind failed while the leader was reachable
 	MemberAge  time.Duration // since the member key was put; very long if never

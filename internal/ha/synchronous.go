@@ -87,6 +87,11 @@ func (o Observation) synchronize() (do []Action, steady bool) {
 		return []Action{SetStandbyNames{Users: true}}, false
 	case mode == "":
 		return nil, true
+	case o.Memory.SyncDoubt && strings.EqualFold(key.Leader, o.Me.Name):
+		// A standby that is not among these may be made eligible by it at any moment, and
+		// commits must not cease to wait for that one. Once the key has been put again the
+		// older write compares what is no more (S2).
+		return []Action{PutSync{key}}, false
 	case key.Leader == "":
 		return []Action{PutSync{cluster.Sync{Leader: o.Me.Name, Modified: key.Modified}}}, false // B-404
 	case !o.Server.Synchronous.Managed && len(key.Standbys) > 0:

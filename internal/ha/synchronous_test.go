@@ -60,6 +60,18 @@ func two(o *Observation) { o.Store.Settings.SynchronousNodes = 2 }
 
 func strict(o *Observation) { o.Store.Settings.SynchronousStrict = true }
 
+// TestAWriteOfTheSyncKeyWithoutAnAnswer: the store may still make a standby eligible by it,
+// so nobody ceases to be waited for before the key has been put again.
+func TestAWriteOfTheSyncKeyWithoutAnAnswer(t *testing.T) {
+	const slow = time.Second
+	doubt := func(o *Observation) { o.Memory.SyncDoubt = true }
+	decided(t, leader, []decision{
+		{"S2: n2 was to be added, and is gone", both(waitedFor("on", "n2", ledBy()), gone("n2"), gone("n3"), doubt), after(Leading, slow, putSync(0))},
+		{"S2: likewise in quorum mode", both(waitedFor("quorum", "ANY 1 (n2,n3)", cluster.Sync{Leader: "n1", Standbys: []string{"n2"}}), gone("n3"), doubt), after(Leading, slow, putSync(0, "n2"))},
+		{"the takeover of the key is such a write itself", both(waitedFor("on", "", cluster.Sync{Leader: "n2"}), doubt), after(Leading, slow, PutSync{cluster.Sync{Leader: "n1", Modified: 6}})},
+	})
+}
+
 // TestPrioritySteps are the steps of section 7.3 of compat/behaviour.md.
 func TestPrioritySteps(t *testing.T) {
 	const on, slow, quick = "on", time.Second, soon
