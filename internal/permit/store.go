@@ -147,8 +147,10 @@ func (h *Holder) nextIn(room []string, now boottime.Instant) Electorate {
 		// without them it would go on to when they are back and the store is not (P6, L3).
 		e.Members = intersection(h.known.Members, h.wanted)
 	}
-	slices.Sort(e.Members)
-	e.Members = slices.Compact(e.Members)
+	if !ascend(e.Members) {
+		slices.Sort(e.Members)
+		e.Members = slices.Compact(e.Members)
+	}
 	return e
 }
 

@@ -21,6 +21,8 @@ type event struct {
 	at    instant
 	order int64
 	do    func()
+	of    *process // whose it is; nil: nobody's, it happens in any case
+	life  int      // of the process
 }
 
 // engine is the queue of what will happen: a binary heap of values, so that
@@ -59,6 +61,14 @@ func (e *engine) when(at instant, do func()) {
 	e.push(event{at: max(at, e.now), order: e.order, do: do})
 }
 
+// whenOf plans what a process will do in its present life, if it lasts and is not stopped.
+func (e *engine) whenOf(p *process, at instant, do func()) {
+	e.order++
+	e.push(event{at: max(at, e.now), order: e.order, do: do, of: p, life: p.life})
+}
+
+func (e *engine) afterOf(p *process, d time.Duration, do func()) { e.whenOf(p, e.now.add(d), do) }
+
 // step lets the next event happen, if there is one before the limit.
 func (e *engine) step(limit instant) bool {
 	if len(e.queue) == 0 || e.queue[0].at > limit {
@@ -67,7 +77,11 @@ func (e *engine) step(limit instant) bool {
 	next := e.pop()
 	e.now = next.at
 	e.steps++
-	next.do()
+	if next.of != nil {
+		next.of.do(next.life, next.do)
+	} else {
+		next.do()
+	}
 	return true
 }
 

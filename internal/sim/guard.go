@@ -75,13 +75,11 @@ func (g *guard) look() {
 }
 
 func (g *guard) alarm(at boottime.Instant) {
-	turn, life := g.turn, g.life
-	g.w.when(g.h.clock.real(at), func() {
-		g.do(life, func() {
-			if turn == g.turn {
-				g.look()
-			}
-		})
+	turn := g.turn
+	g.w.whenOf(&g.process, g.h.clock.real(at), func() {
+		if turn == g.turn {
+			g.look()
+		}
 	})
 }
 

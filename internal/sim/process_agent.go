@@ -149,13 +149,11 @@ func (p *agentProcess) rest(pause time.Duration) {
 
 // resumeAfter plans to go on from the present wait.
 func (p *agentProcess) resumeAfter(d time.Duration) {
-	turn, life := p.turn, p.life
-	p.w.after(d, func() {
-		p.do(life, func() {
-			if turn == p.turn {
-				p.goOn()
-			}
-		})
+	turn := p.turn
+	p.w.afterOf(&p.process, d, func() {
+		if turn == p.turn {
+			p.goOn()
+		}
 	})
 }
 

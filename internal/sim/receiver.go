@@ -95,17 +95,15 @@ func (r *receiver) feedFrom(up *server) {
 	}
 	r.flying = true
 	r.flight++
-	upTo, turn, life, flight := up.disk.end(), r.turn, s.life, r.flight
-	w.after(w.net.delay(up.h.machine, s.h.machine)+s.h.lag, func() {
-		s.do(life, func() {
-			if turn != r.turn || flight != r.flight {
-				return
-			}
-			r.flying = false
-			if w.net.open(up.h.machine, s.h.machine) && r.streamsFrom(up) {
-				r.take(up, upTo)
-			}
-		})
+	upTo, turn, flight := up.disk.end(), r.turn, r.flight
+	w.afterOf(&s.process, w.net.delay(up.h.machine, s.h.machine)+s.h.lag, func() {
+		if turn != r.turn || flight != r.flight {
+			return
+		}
+		r.flying = false
+		if w.net.open(up.h.machine, s.h.machine) && r.streamsFrom(up) {
+			r.take(up, upTo)
+		}
 	})
 }
 

@@ -67,22 +67,19 @@ func (r *right) setAlarm(at boottime.Instant) {
 	}
 	r.alarm = when
 	r.turn++
-	turn, life := r.turn, r.p.life
-	r.p.w.when(when.add(r.p.w.late()), func() {
-		r.p.do(life, func() {
-			if turn == r.turn {
-				r.alarm = 0
-				r.call(func(boottime.Instant) {})
-			}
-		})
+	turn := r.turn
+	r.p.w.whenOf(&r.p.process, when.add(r.p.w.late()), func() {
+		if turn == r.turn {
+			r.alarm = 0
+			r.call(func(boottime.Instant) {})
+		}
 	})
 }
 
 // later makes a call of the driver when the present one is over, if this life of the
 // agent lasts.
 func (r *right) later(after time.Duration, do func(now boottime.Instant)) {
-	life := r.p.life
-	r.p.w.after(after, func() { r.p.do(life, func() { r.call(do) }) })
+	r.p.w.afterOf(&r.p.process, after, func() { r.call(do) })
 }
 
 // The driver's hands.
@@ -93,21 +90,43 @@ func (r *right) Send(name string, hb permit.Heartbeat) {
 	if other == nil {
 		return
 	}
-	life := r.p.life
-	w.net.send(h.machine, other.machine, func() {
-		o := other.agent
-		if !o.alive {
-			return
-		}
-		o.do(o.life, func() {
-			w.connected(h, other)
-			var ack permit.Ack
-			o.right.call(func(now boottime.Instant) { ack = o.right.driver.Heartbeat(hb, now) })
-			w.net.send(other.machine, h.machine, func() {
-				r.p.do(life, func() { r.call(func(now boottime.Instant) { r.driver.Acked(ack, now) }) })
-			})
-		})
-	})
+	b := &beat{from: r, life: r.p.life, to: other.agent, heartbeat: hb}
+	w.net.send(h.machine, other.machine, b.arrive)
+}
+
+// beat is a heartbeat on its way. There are more of them than of anything else, so what
+// they carry is kept once.
+type beat struct {
+	from      *right
+	life      int // of its agent
+	to        *agentProcess
+	heartbeat permit.Heartbeat
+}
+
+func (b *beat) arrive() {
+	if b.to.alive {
+		b.to.do(b.to.life, b.hear)
+	}
+}
+
+func (b *beat) hear() {
+	w, h, r := b.to.w, b.from.p.h, b.to.right
+	w.connected(h, b.to.h)
+	a := &answer{beat: b}
+	r.call(func(now boottime.Instant) { a.ack = r.driver.Heartbeat(b.heartbeat, now) })
+	w.net.send(b.to.h.machine, h.machine, a.arrive)
+}
+
+// answer is the acknowledgement of one.
+type answer struct {
+	*beat
+	ack permit.Ack
+}
+
+func (a *answer) arrive() { a.from.p.do(a.life, a.hear) }
+
+func (a *answer) hear() {
+	a.from.call(func(now boottime.Instant) { a.from.driver.Acked(a.ack, now) })
 }
 
 // commitLimit bounds one transaction, readLimit one read, as the Runner does.

@@ -55,7 +55,7 @@ type World struct {
 	machines []*machine
 	dynamic  map[string]any
 	permit   time.Duration
-	conns    map[[2]string]int // leader and member to the life of the leader's agent
+	conns    [][]bool // by the machines of leader and member: heartbeats go over a connection
 
 	rowBytes    wal.LSN
 	replayLag   time.Duration
@@ -87,10 +87,13 @@ type World struct {
 
 // NewWorld makes machines on which nothing has been started.
 func NewWorld(seed uint64, set Settings) *World {
-	w := &World{set: set, seed: seed, permit: set.Permit, conns: map[[2]string]int{}, rowBytes: wal.LSN(set.RowBytes),
+	w := &World{set: set, seed: seed, permit: set.Permit, rowBytes: wal.LSN(set.RowBytes),
 		rewind: set.Rewind, synchronous: set.Sync != "", supervised: true, longest: set.Permit, leaps: true}
 	w.reseed(seed, 0)
 	w.checks.begin(w)
+	for range set.Hosts {
+		w.conns = append(w.conns, make([]bool, set.Hosts))
+	}
 	machines := set.Hosts
 	if set.External {
 		machines += etcdMembers
@@ -257,15 +260,12 @@ func (w *World) freezeTakes() time.Duration {
 func marginOf(permit time.Duration) time.Duration { return max(permit/20, 20*time.Millisecond) }
 
 // connected notes a heartbeat connection from a leader to a member.
-func (w *World) connected(leader, member *host) {
-	w.conns[[2]string{leader.name, member.name}] = leader.agent.life
-}
+func (w *World) connected(leader, member *host) { w.conns[leader.machine][member.machine] = true }
 
 // disconnected ends it, and reports whether there was one.
 func (w *World) disconnected(leader, member *host) bool {
-	key := [2]string{leader.name, member.name}
-	_, there := w.conns[key]
-	delete(w.conns, key)
+	there := w.conns[leader.machine][member.machine]
+	w.conns[leader.machine][member.machine] = false
 	return there
 }
 
