@@ -125,6 +125,7 @@ func raceRequested(o Observation) Plan {
 		for _, p := range o.Peers.of(o.candidates(false)) {
 			switch {
 			case p.Name == o.Me.Name, p.Silent, p.Nofailover, p.WatchdogFailed:
+			case !o.mayWin(p): // nor would it ever, without a leader that takes it in
 			case !f.Switchover() || o.electable(p):
 				return wait(RaceLeftToCandidate, s.LoopWait) // B-118
 			case o.Store.Leaderless < 2*holdBack:

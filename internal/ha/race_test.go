@@ -320,6 +320,7 @@ func TestARaceOnRequest(t *testing.T) {
 		{"B-115: the candidate takes it, however far behind", both(requested("n1", "n2"), far), acquire(RaceWon)},
 		{"S6, B-107: not with nofailover", both(requested("n1", "n2"), tagged("nofailover", true)), wait(RaceNofailover, hurry)},
 		{"B-118: others leave it to the candidate", requested("n1", "n3"), wait(RaceLeftToCandidate, hurry)},
+		{"L1: but not to one that the last leader has left out of the electorate", both(requested("n1", "n3"), func(o *Observation) { o.Right.Electorate = []string{"n2"} }), acquire(RaceWon)},
 		{"B-118: who has to be asked first", both(requested("n1", "n3"), func(o *Observation) { o.Peers = Peers{} }), do(RaceAsking, askN3())},
 		{"B-119: a candidate that is silent is passed over", both(requested("n1", "n3"), silent), acquire(RaceWon)},
 		{"B-119: one that may not lead, too", both(requested("n1", "n3"), answer(func(p *Peer) { p.Nofailover = true })), acquire(RaceWon)},

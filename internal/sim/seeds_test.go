@@ -112,6 +112,7 @@ func TestSeedsThatBrokeSomething(t *testing.T) {
 		{"S1: also long after", densely, 3000076, 0.17},
 		{"S2: a takeover that was decided on under the leader before the last", timed, 4000080, 0.24},
 		{"S2: a promotion before commits wait for whom they should", densely, 3000014, 0.49},
+		{"L1: all wait for a candidate that is not in the electorate", densely, 3000323, 0.131},
 		{"L1: all wait for a candidate that ends, and it waits to be let go", densely, 3000019, 0.28},
 	} {
 		t.Run(c.what, func(t *testing.T) {
