@@ -54,8 +54,12 @@ func (k *keeper) tell() {
 	if g == nil || !d.known || g == d.to && d.at == d.told {
 		return
 	}
-	if err := sendDeadline(g, d); err != nil {
-		// A guard that is stopped, or gone. Its deadline passes; see overdue.
+	err := sendDeadline(g, d)
+	// Somebody may have stopped it, and this process may be stopped next: then nobody
+	// would be left to look after it. The newest deadline is what it finds.
+	_ = g.Continue() // one that is gone is missed elsewhere
+	if err != nil {
+		// A guard that is gone, or was stopped for long. Its deadline passes; see overdue.
 		k.log.Warn("the guard could not be told the deadline", "err", err)
 		return
 	}

@@ -305,8 +305,16 @@ func TestAGuardThatWasStoppedFreezesAllTheSame(t *testing.T) {
 	if err := syscall.Kill(k.current().Found().GuardPID, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	k.Deadline(in(20 * time.Millisecond))
-	k.awaitFrozen(t, true)
+	later := in(time.Hour)
+	k.Deadline(later)
+	k.awaitDeadline(t, later) // each deadline continues it
+	soon := in(200 * time.Millisecond)
+	k.Deadline(soon)
+	k.awaitDeadline(t, soon)
+	if err := syscall.Kill(k.current().Found().GuardPID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	k.awaitFrozen(t, true) // and so does the end of the last one
 	if k.current() == nil {
 		t.Error("the guard was lost")
 	}

@@ -60,7 +60,11 @@ func (k *keeper) tell() {
 		}
 		g.deadline = max(g.deadline, at)
 	})
-	k.lookAfter()
+	if g.stopped&bySignal != 0 {
+		k.p.w.tell("%s: the agent continues the guard, with a deadline", k.p.h.name)
+		g.resume(bySignal)
+		g.look()
+	}
 }
 
 // A guard that should have frozen the server and is stopped itself is continued; one
