@@ -26,11 +26,10 @@
 //     client commits every 80 ms through every server that would take it.
 //
 // What it does not cover: a guard and its agent that are both stopped while their
-// server runs on, which nothing but a watchdog device ends, be it by SIGSTOP or, for a
-// moment after it wakes, on a machine that was suspended while its guard was stopped
-// (dense seed 100031: two primaries for the milliseconds in which the agent noticed);
-// members of Patroni's
-// in the scope; cascading standbys. A third of the seeds is in synchronous or quorum
+// server runs on, which nothing but a watchdog device ends, be it by SIGSTOP or on a
+// machine that is suspended within the sixth of a permit after its guard was stopped: then
+// there are two primaries for the milliseconds in which the agent notices after it wakes;
+// members of Patroni's in the scope; cascading standbys. A third of the seeds is in synchronous or quorum
 // mode (Settings.Sync), where no commit may be lost (S2).
 //
 // By hand. In worlds of that kind (ByHand) the cluster is paused for a while every now and
