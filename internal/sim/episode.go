@@ -185,9 +185,13 @@ func (w *World) successor() bool {
 }
 
 // able reports that a host's standby may take over: it runs, as its agent does, and
-// reaches a majority of etcd.
+// reaches a majority of etcd. While commits wait for the standbys of the sync key alone,
+// nobody else may (B-112).
 func (w *World) able(h *host) bool {
 	s := h.server
+	if key := w.etcd.snapshot().View().Sync; w.set.Sync == "on" && key.Leader != "" && !key.Includes(h.name) {
+		return false
+	}
 	if !s.runs() || s.primary || s.phase != ready || !h.agent.runs() || h.tags.Nofailover() || s.disk.systemID != w.systemID || !w.complete(s) {
 		return false
 	}
