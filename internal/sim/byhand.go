@@ -67,10 +67,10 @@ func (w *World) putConfig() {
 }
 
 // handsOff reports that a host's server is left alone whatever it may do: its guard was
-// disarmed in a pause, and has not been armed since. An agent that is started after the
-// pause arms it with the first permit that it has.
+// disarmed in a pause, and has not had a permit to keep to since. An agent that is started
+// after the pause arms it with the first one that it has.
 func (w *World) handsOff(h *host) bool {
-	if h.loose && !w.paused && h.guard.armed {
+	if h.loose && !w.paused && h.guard.armed && h.guard.deadline > h.instant() {
 		h.loose = false
 	}
 	return h.loose
@@ -93,7 +93,7 @@ func (w *World) startByHand() func() {
 	h := w.anyHost()
 	s := h.server
 	if !w.paused || s.alive || !s.disk.present || s.disk.unfinished != ha.NoWork || s.disk.systemID != w.systemID || h.agent.work.job != nil ||
-		!w.machineRuns(h.machine) || !s.disk.standby && (w.primaryNow != nil || w.leader() != nil || !w.complete(s)) {
+		!w.machineRuns(h.machine) || !s.disk.standby && (w.primaryNow != nil || w.leader() != nil || !w.isNewest(s)) {
 		return nil
 	}
 	w.tell("FAULT %s: PostgreSQL is started by hand, as primary %v", h.name, !s.disk.standby)
@@ -160,7 +160,13 @@ func (w *World) askFor(h *host) {
 // checkReturn is S3 for a primary that goes on where it left off: nobody may have been
 // promoted since.
 func (w *World) checkReturn(s *server) {
-	if n := w.newest; n != nil && n != s && !n.disk.isPrefixOf(&s.disk) {
+	if n := w.newest; !w.isNewest(s) {
 		w.violation("S3: %s at %v is a primary again, and %s has been promoted since, and is at %v", s.h.name, s.disk.point(), n.h.name, n.disk.point())
 	}
+}
+
+// isNewest reports that a server has everything that the last one promoted has.
+func (w *World) isNewest(s *server) bool {
+	n := w.newest
+	return n == nil || n == s || n.disk.isPrefixOf(&s.disk)
 }
