@@ -49,16 +49,18 @@ type hands struct {
 
 // job is the work under way.
 type job struct {
-	work     ha.Work
-	purpose  ha.Purpose
-	upstream ha.Upstream
-	began    time.Time
-	cancel   context.CancelFunc
-	handOver bool // it was cancelled for one
-	killed   bool // a start that was cancelled: it left no server behind
-	progress string
-	shutdown wal.Point
-	optime   wal.LSN
+	work       ha.Work
+	purpose    ha.Purpose
+	upstream   ha.Upstream
+	began      time.Time
+	cancel     context.CancelFunc
+	handOver   bool // it was cancelled for one
+	killed     bool // a start that was cancelled: it left no server behind
+	progress   string
+	shutdown   wal.Point
+	checkpoint wal.LSN   // of the shutdown
+	closed     time.Time // when the two were known
+	optime     wal.LSN
 }
 
 var errWorking = errors.New("other work is under way")
@@ -126,8 +128,12 @@ func (h *hands) Work(now time.Time) (ha.Job, ha.Finished) {
 	if j == nil {
 		return ha.Job{}, last
 	}
-	return ha.Job{Work: j.work, Purpose: j.purpose, Running: now.Sub(j.began), Upstream: j.upstream,
-		Progress: j.progress, Shutdown: j.shutdown, Optime: j.optime}, last
+	job := ha.Job{Work: j.work, Purpose: j.purpose, Running: now.Sub(j.began), Upstream: j.upstream,
+		Progress: j.progress, Shutdown: j.shutdown, Optime: j.optime, Checkpoint: j.checkpoint}
+	if j.shutdown.LSN > 0 {
+		job.Closed = now.Sub(j.closed)
+	}
+	return job, last
 }
 
 // Cancel ends the work under way; its end is announced as that of any work.

@@ -168,9 +168,10 @@ func (h *hands) stop(ctx context.Context, j *job, a ha.Stop) error {
 	if a.Mode == ha.Immediate {
 		mode = postgres.Immediate
 	}
-	err := h.pg.Stop(ctx, postgres.StopOptions{Mode: mode, Limit: a.Within, OnShutdownCheckpoint: func(p wal.Point) {
+	err := h.pg.Stop(ctx, postgres.StopOptions{Mode: mode, Limit: a.Within, OnShutdownCheckpoint: func(end postgres.ShutdownEnd) {
 		h.mu.Lock()
-		j.shutdown, j.optime = p, cmp.Or(padded, p.LSN)
+		j.shutdown, j.optime = end.At, cmp.Or(padded, end.At.LSN)
+		j.checkpoint, j.closed = end.Checkpoint, h.now()
 		h.mu.Unlock()
 		h.notify()
 	}})

@@ -332,6 +332,10 @@ type Job struct {
 	// Optime is the position to leave behind then, as in Finished; 0: that of the
 	// checkpoint.
 	Optime wal.LSN
+	// Checkpoint is where the shutdown checkpoint begins, which Shutdown is not when the log
+	// was switched before it; 0: not known. Closed is how long the two have been known.
+	Checkpoint wal.LSN
+	Closed     time.Duration
 }
 
 // starts reports that the server is being started.

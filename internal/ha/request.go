@@ -172,7 +172,7 @@ func stopping(o Observation) Plan {
 		return wait(why, o.Store.Settings.LoopWait)
 	}
 	candidates := o.candidates(false)
-	if o.failoverPossible(candidates, o.Job.Shutdown.LSN) {
+	if o.failoverPossible(candidates, o.closing()) {
 		if o.Job.Optime > 0 {
 			return do(why, Release{Optime: o.Job.Optime})
 		}
@@ -189,6 +189,21 @@ func stopping(o Observation) Plan {
 	}
 	return wait(why, hurriedAsk)
 }
+
+// closing is what a candidate must have of our log before the key is released. With the
+// last record of all, it promotes where our log ends, and we follow it without a rewind,
+// which would take our slots away. It is being sent that, but a standby that gets its log
+// from an archive alone may never do: then what was switched to is not waited for (B-137).
+func (o Observation) closing() wal.LSN {
+	if o.Job.Closed < closingPatience {
+		return max(o.Job.Shutdown.LSN, o.Job.Checkpoint)
+	}
+	return o.Job.Shutdown.LSN
+}
+
+// closingPatience is more than a standby that streams needs for a segment: the stop ends
+// with its receipt, unless an archive keeps it.
+const closingPatience = time.Second
 
 // hurriedAsk is the pause between two questions to the candidates whether they have
 // the shutdown checkpoint. The old primary sends it before it ends, so it is a matter

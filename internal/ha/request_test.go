@@ -81,6 +81,7 @@ func stoppingForHandOver() Observation {
 
 func TestTheKeyIsReleasedWhenACandidateHasEverything(t *testing.T) {
 	lacking := answer(func(p *Peer) { p.End.LSN = flushed })
+	switched := func(o *Observation) { o.Job.Checkpoint = flushed + 1 }
 	again := do(HandingOver, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: 2 * soon})
 	decided(t, stoppingForHandOver, []decision{
 		{"B-153: the candidate has the shutdown checkpoint", nil, do(HandingOver, Release{Optime: flushed})},
@@ -93,6 +94,8 @@ func TestTheKeyIsReleasedWhenACandidateHasEverything(t *testing.T) {
 		{"but asked again after a while", func(o *Observation) {
 			o.Peers.Answers, o.Peers.Done = []Peer{{Name: "n2", Silent: true}}, 2*time.Second
 		}, again},
+		{"nor while it lacks what the log was switched to, and is being sent it", switched, wait(HandingOver, hurriedAsk)},
+		{"B-137: who does not get that is not behind", both(switched, func(o *Observation) { o.Job.Closed = time.Second }), do(HandingOver, Release{Optime: flushed})},
 		{"B-153: once is enough", func(o *Observation) { o.Right = Right{Releasing: true, Guarded: true, FreeIn: Idle} }, wait(HandingOver, loop/2)},
 		{"B-745: an ending agent hands over as well", func(o *Observation) { o.Stopping, o.Job.Purpose = true, ForAgentEnd },
 			do(AgentEnding, Release{Optime: flushed})},

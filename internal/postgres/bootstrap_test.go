@@ -46,7 +46,7 @@ func TestBootstrapStopStart(t *testing.T) {
 	}
 
 	var noticed []wal.Point
-	n.must(n.Stop(within(t), StopOptions{Mode: Fast, OnShutdownCheckpoint: func(p wal.Point) { noticed = append(noticed, p) }}))
+	n.must(n.Stop(within(t), StopOptions{Mode: Fast, OnShutdownCheckpoint: func(end ShutdownEnd) { noticed = append(noticed, end.At) }}))
 	control, err := n.Control(within(t))
 	n.must(err)
 	if len(noticed) != 1 || noticed[0] != control.Checkpoint || control.State != conf.StateShutDown {

@@ -243,7 +243,7 @@ func TestShutdownPositionIsOneThatAStandbyCanReach(t *testing.T) {
 	n2 := newStandby(t, "n2", n1)
 	n1.sql("create table t()")
 	var noticed wal.Point
-	n1.must(n1.Stop(within(t), StopOptions{Mode: Fast, OnShutdownCheckpoint: func(p wal.Point) { noticed = p }}))
+	n1.must(n1.Stop(within(t), StopOptions{Mode: Fast, OnShutdownCheckpoint: func(end ShutdownEnd) { noticed = end.At }}))
 	control, err := n1.Control(within(t))
 	n1.must(err)
 	if noticed.LSN == 0 || noticed.LSN >= control.Checkpoint.LSN {

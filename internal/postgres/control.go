@@ -46,39 +46,50 @@ func (s *Server) LastCheckpoint() (systemID string, at wal.Point, ok bool) {
 // checkpoint, except when that begins the segment after a switch record: a
 // standby may never get the new, almost empty segment, so the switch record counts.
 func (s *Server) ShutdownPosition(ctx context.Context) (wal.Point, error) {
-	if at, ok := shutdownPosition(s.cfg()); ok {
-		return at, nil
+	end, err := s.shutdownEnd(ctx)
+	return end.At, err
+}
+
+// ShutdownEnd is how the log of a primary ends that was shut down cleanly.
+type ShutdownEnd struct {
+	At         wal.Point // what a standby must have, as ShutdownPosition tells
+	Checkpoint wal.LSN   // start of the last record of all: who has that needs no rewind of ours
+}
+
+func (s *Server) shutdownEnd(ctx context.Context) (ShutdownEnd, error) {
+	if end, ok := readShutdownEnd(s.cfg()); ok {
+		return end, nil
 	}
 	data, err := s.Control(ctx)
 	if err != nil {
-		return wal.Point{}, err
+		return ShutdownEnd{}, err
 	}
 	if data.State != conf.StateShutDown {
-		return wal.Point{}, fmt.Errorf("find the shutdown position: the server was not shut down, it is %q", data.State)
+		return ShutdownEnd{}, fmt.Errorf("find the shutdown position: the server was not shut down, it is %q", data.State)
 	}
-	return s.toldPosition(ctx, data.Checkpoint), nil
+	return ShutdownEnd{At: s.toldPosition(ctx, data.Checkpoint), Checkpoint: data.Checkpoint.LSN}, nil
 }
 
-// shutdownPosition finds it without a process of its own; false: it cannot, or the
+// readShutdownEnd finds it without a process of its own; false: it cannot, or the
 // server was not shut down.
-func shutdownPosition(cfg Config) (wal.Point, bool) {
+func readShutdownEnd(cfg Config) (ShutdownEnd, bool) {
 	control, ok := readControlFile(cfg)
 	if !ok || control.state != controlShutDown {
-		return wal.Point{}, false
+		return ShutdownEnd{}, false
 	}
 	last, err := readRecordHead(cfg, control.checkpoint, control.segmentSize)
 	if err != nil || !last.is(shutdownCheckpoint) {
-		return wal.Point{}, false
+		return ShutdownEnd{}, false
 	}
 	switchAt := wal.Point{Timeline: control.checkpoint.Timeline, LSN: last.previous}
 	before, err := readRecordHead(cfg, switchAt, control.segmentSize)
 	switch {
 	case err != nil && !errors.Is(err, errRecord) && !errors.Is(err, fs.ErrNotExist): // its segment may be gone
-		return wal.Point{}, false
+		return ShutdownEnd{}, false
 	case err == nil && before.is(segmentSwitch):
-		return switchAt, true
+		return ShutdownEnd{At: switchAt, Checkpoint: control.checkpoint.LSN}, true
 	}
-	return control.checkpoint, true
+	return ShutdownEnd{At: control.checkpoint, Checkpoint: control.checkpoint.LSN}, true
 }
 
 // toldPosition asks the tool for the records.

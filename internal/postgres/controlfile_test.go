@@ -21,8 +21,8 @@ func TestControlFileAndLastRecordsAreReadAsTheToolsReadThem(t *testing.T) {
 			if !ok || running.state == controlShutDown {
 				t.Fatalf("a running server's: %+v, %v", running, ok)
 			}
-			if at, ok := shutdownPosition(n.cfg()); ok {
-				t.Fatalf("a running server was shut down at %s", at)
+			if end, ok := readShutdownEnd(n.cfg()); ok {
+				t.Fatalf("a running server was shut down at %+v", end)
 			}
 			n.must(n.Stop(within(t), StopOptions{Mode: Fast}))
 
@@ -33,7 +33,11 @@ func TestControlFileAndLastRecordsAreReadAsTheToolsReadThem(t *testing.T) {
 				(read.state == controlShutDown) != (told.State == conf.StateShutDown) || read.segmentSize != 16<<20 {
 				t.Fatalf("read %+v, %v; the tool says %+v", read, ok, told)
 			}
-			at, ok := shutdownPosition(n.cfg())
+			end, ok := readShutdownEnd(n.cfg())
+			if end.Checkpoint != told.Checkpoint.LSN {
+				t.Errorf("the checkpoint is at %s; by the tool at %s", end.Checkpoint, told.Checkpoint)
+			}
+			at := end.At
 			if want := n.toldPosition(within(t), told.Checkpoint); !ok || at != want || (at == told.Checkpoint) != (archive == "off") {
 				t.Fatalf("position %s, %v; by the tool %s, checkpoint %s", at, ok, want, told.Checkpoint)
 			}

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"matriarch/internal/wal"
 )
 
 func TestOlderPostgreSQLIsRefused(t *testing.T) {
@@ -129,7 +127,7 @@ func TestStopEscalatesWhenTheLimitIsReached(t *testing.T) {
 	n.must(err)
 	defer client.Close(context.Background())
 	called := false
-	n.must(n.Stop(within(t), StopOptions{Mode: Smart, Limit: 50 * time.Millisecond, OnShutdownCheckpoint: func(wal.Point) { called = true }}))
+	n.must(n.Stop(within(t), StopOptions{Mode: Smart, Limit: 50 * time.Millisecond, OnShutdownCheckpoint: func(ShutdownEnd) { called = true }}))
 	if called || n.Status(within(t)).Running {
 		t.Fatal("an immediate stop writes no shutdown checkpoint")
 	}

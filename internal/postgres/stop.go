@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"matriarch/internal/wal"
 )
 
 // StopMode is how politely the server is stopped.
@@ -35,7 +33,7 @@ type StopOptions struct {
 	// shutdown checkpoint: from then on nothing more is written, though the
 	// postmaster may live on to drain its walsenders and the archiver. It is not
 	// called when the server never was a primary or did not shut down cleanly.
-	OnShutdownCheckpoint func(wal.Point)
+	OnShutdownCheckpoint func(ShutdownEnd)
 }
 
 // stopPoll is how often pg_control is looked at during a stop. A fast stop takes
@@ -99,7 +97,7 @@ func (s *Server) awaitStop(ctx context.Context, p *process, options *StopOptions
 			if options.OnShutdownCheckpoint == nil {
 				continue
 			}
-			if at, ok := shutdownPosition(s.cfg()); ok {
+			if at, ok := readShutdownEnd(s.cfg()); ok {
 				options.notice(at)
 			} else if control, read := readControlFile(s.cfg()); read && control.state == controlShutDown && !told {
 				told = true
@@ -114,13 +112,13 @@ func (s *Server) shutdownNotice(ctx context.Context, options *StopOptions) {
 	if options.OnShutdownCheckpoint == nil {
 		return
 	}
-	if at, err := s.ShutdownPosition(ctx); err == nil {
+	if at, err := s.shutdownEnd(ctx); err == nil {
 		options.notice(at)
 	}
 }
 
 // notice calls the hook, once.
-func (o *StopOptions) notice(at wal.Point) {
+func (o *StopOptions) notice(at ShutdownEnd) {
 	notify := o.OnShutdownCheckpoint
 	o.OnShutdownCheckpoint = nil
 	notify(at)
