@@ -32,7 +32,7 @@ func race(o Observation) Plan {
 		return wait(RaceExcluded, s.LoopWait)
 	case !o.Right.Free && o.Right.FreeIn >= Idle:
 		return take(o, RaceWon)
-	case !o.Right.Free && o.Right.FreeIn > askAhead:
+	case !o.Right.Free && o.Right.FreeIn > o.askAhead():
 		return awaitEnd(o)
 	case request.Requested():
 		return raceRequested(o)
@@ -45,7 +45,7 @@ func race(o Observation) Plan {
 // others is alive is asked meanwhile, so that nobody who is not has to be waited for
 // when it counts.
 func awaitEnd(o Observation) Plan {
-	rest := o.Right.FreeIn - askAhead
+	rest := o.Right.FreeIn - o.askAhead()
 	asked := o.Peers.Asked && o.Peers.Age <= o.Store.Leaderless
 	if members := o.opponents(); !asked && len(members) > 0 && rest > askAhead {
 		return do(RaceQuiet, AskPeers{Members: members, Within: min(rest, o.answersWithin())})
@@ -216,6 +216,15 @@ func (o Observation) silentLeader(m cluster.Member) bool {
 // and acknowledged, what would be lost (S2).
 const askAhead = 20 * time.Millisecond
 
+// askAhead is nothing where commits wait for standbys: a guard that is late by more than
+// half of the margins keeps S1 all the same, and nothing acknowledged may be lost (S2).
+func (o Observation) askAhead() time.Duration {
+	if o.syncActive() {
+		return 0
+	}
+	return askAhead
+}
+
 // holdBack is how long a member that is behind leaves the lead to a better one:
 // one that answers and yet does not take it has its own reasons. With a round of
 // questions and a promotion it stays within the second of L1.
@@ -335,7 +344,7 @@ func askedNow(o Observation, members []cluster.Member, why Reason) (Plan, bool) 
 	// as far since: what the last leader sent at its end is still coming in.
 	moved := o.Server.Running && o.Peers.Mine != o.Server.End
 	fresh := o.Peers.Asked && o.Peers.Done < answersFresh &&
-		(!o.Contested() || !moved && o.Peers.Age <= o.Store.Leaderless && o.Peers.Age+o.Right.FreeIn <= o.Right.FreeFor+2*askAhead)
+		(!o.Contested() || !moved && o.Peers.Age <= o.Store.Leaderless && o.Peers.Age+o.Right.FreeIn <= o.Right.FreeFor+2*o.askAhead())
 	var ask []cluster.Member
 	for _, m := range members {
 		fresh = fresh && o.Peers.has(m.Name)

@@ -176,6 +176,8 @@ func TestALeaderFallsSilent(t *testing.T) {
 		}), do(RaceAsking, askN3())},
 		{"S1: and no one is asked for a position that is not final", overdue(askAhead + time.Millisecond), wait(RaceQuiet, time.Millisecond)},
 		{"S2: the others are asked ahead, once its permit has ended", overdue(askAhead), do(RaceAsking, askN3())},
+		{"S2: not in synchronous mode, where its guard may be as late as S1 lets it",
+			both(overdue(askAhead), synchronous("on", 0, "n2", "n3"), answered(time.Second)), wait(RaceQuiet, askAhead)},
 		{"and then the rest of the quiet period is waited for",
 			both(overdue(12*time.Millisecond), answered(28*time.Millisecond)), wait(RaceQuiet, 12*time.Millisecond)},
 		{"answers from before a heartbeat that came after all are not used",
