@@ -101,6 +101,10 @@ func TestTheNextWriteGoesToAnotherMemberWhileOneWaits(t *testing.T) {
 		cfg.Endpoints, cfg.UseProxies, cfg.RequestTimeout = []string{way.address, list[0].client}, true, patience
 	})
 	mustCommit(t, s, put("count", "0"))
+	s.pool.mu.Lock()
+	s.pool.at = 0 // however it answered so far
+	silent := s.pool.all[0]
+	s.pool.mu.Unlock()
 	way.loseAnswers()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -109,17 +113,7 @@ func TestTheNextWriteGoesToAnotherMemberWhileOneWaits(t *testing.T) {
 		_, err := s.Commit(ctx, put("count", "1"))
 		first <- err
 	}()
-	silent := s.pool.inOrder()[0]
-	deadline := time.After(patience)
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for silent.waiting() == 0 {
-		select {
-		case <-look.C:
-		case <-deadline:
-			t.Fatal("nobody waits")
-		}
-	}
+	until(t, "somebody waits", func() bool { return silent.waiting() > 0 })
 	mustCommit(t, s, put("count", "2"))
 	select {
 	case err := <-first:
@@ -130,13 +124,8 @@ func TestTheNextWriteGoesToAnotherMemberWhileOneWaits(t *testing.T) {
 	if err := <-first; err == nil {
 		t.Error("the first has had an answer")
 	}
-	for silent.waiting() != 0 {
-		select {
-		case <-look.C:
-		case <-deadline:
-			t.Fatal("it waits for ever")
-		}
-	}
+	way.recover() // the watch's own questions may have gone this way as well
+	until(t, "nobody waits any more", func() bool { return silent.waiting() == 0 })
 }
 
 // The member in the own process is used whenever it is there: requests go to it at once,
@@ -145,36 +134,40 @@ func TestTheMemberAtHomeIsUsedAgainWhenItIsBack(t *testing.T) {
 	t.Parallel()
 	list := servers(t, 3)
 	watched := &output{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the store said:\n%s", watched)
+		}
+	})
 	s := open(t, list, func(cfg *Config) {
 		cfg.Home, cfg.UseProxies = true, true
 		cfg.Logger = slog.New(slog.NewTextHandler(watched, nil))
 	})
-	at := func(server *server) func(dcs.Snapshot, bool) bool {
-		return func(_ dcs.Snapshot, current bool) bool {
-			lines := strings.Split(strings.TrimSpace(watched.String()), "\n")
-			return current && strings.Contains(lines[len(lines)-1], "watching etcd\" endpoint=http://"+server.client)
-		}
+	atHome := func() bool {
+		lines := strings.Split(strings.TrimSpace(watched.String()), "\n")
+		return strings.Contains(lines[len(lines)-1], "watching etcd\" endpoint=http://"+list[0].client)
 	}
-	await(t, s, "the watch at home", at(list[0]))
+	broken := func() int { return strings.Count(watched.String(), "the watch of etcd broke") }
+	until(t, "the watch is at home", atHome)
 	list[0].kill()
 	await(t, s, "the loss of the watch", notCurrent)
 	await(t, s, "currency", current)
-	if at(list[0])(dcs.Snapshot{}, true) {
+	if atHome() {
 		t.Fatal("it watches at a member that is dead")
 	}
 	mustCommit(t, s, put("a", "1")) // elsewhere
+	before, lost := broken(), false
 	list[0].start(t)
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for deadline := time.After(patience); !at(list[0])(dcs.Snapshot{}, true); {
-		select {
-		case <-look.C:
-		case <-deadline:
-			t.Fatalf("the watch has not gone home:\n%s", watched)
-		}
-		if _, current := s.Mirror(); !current {
-			t.Fatal("not current on the way home")
-		}
+	until(t, "the watch has gone home", func() bool {
+		_, current := s.Mirror()
+		lost = lost || !current
+		return atHome()
+	})
+	if lost && broken() == before { // a member that comes back can cost an etcd of 3.4 its leader, and so a watch
+		t.Errorf("not current on the way home:\n%s", watched)
+	}
+	if strings.Contains(watched.String(), errHome.Error()) {
+		t.Errorf("the way home counts as a broken watch:\n%s", watched)
 	}
 	mustCommit(t, s, put("a", "2"))
 	if e := s.pool.inOrder()[0]; e.url != "http://"+list[0].client {

@@ -12,6 +12,9 @@ import (
 type proxy struct {
 	address string
 	lose    atomic.Bool
+
+	mu    sync.Mutex
+	conns []net.Conn
 }
 
 func startProxy(t *testing.T, target string) *proxy {
@@ -22,13 +25,6 @@ func startProxy(t *testing.T, target string) *proxy {
 	}
 	p := &proxy{address: l.Addr().String()}
 	var running sync.WaitGroup
-	var mu sync.Mutex
-	var conns []net.Conn
-	keep := func(c net.Conn) {
-		mu.Lock()
-		defer mu.Unlock()
-		conns = append(conns, c)
-	}
 	running.Go(func() {
 		for {
 			in, err := l.Accept()
@@ -40,22 +36,39 @@ func startProxy(t *testing.T, target string) *proxy {
 				_ = in.Close()
 				continue
 			}
-			keep(in)
-			keep(out)
+			p.keep(in, out)
 			running.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
 			running.Go(func() { p.answer(in, out) })
 		}
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
-		mu.Lock()
-		for _, c := range conns {
-			_ = c.Close()
-		}
-		mu.Unlock()
+		p.hangUp()
 		running.Wait()
 	})
 	return p
+}
+
+func (p *proxy) keep(conns ...net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, conns...)
+}
+
+// hangUp closes what is connected.
+func (p *proxy) hangUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		_ = c.Close()
+	}
+	p.conns = nil
+}
+
+// recover lets answers through again, on new connections.
+func (p *proxy) recover() {
+	p.lose.Store(false)
+	p.hangUp()
 }
 
 func (p *proxy) loseAnswers() { p.lose.Store(true) }

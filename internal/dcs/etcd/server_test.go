@@ -184,6 +184,22 @@ func await(t *testing.T, s dcs.Store, what string, holds func(dcs.Snapshot, bool
 	}
 }
 
+// until waits for what no change of the mirror tells of.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-look.C:
+		case <-end.C:
+			t.Fatalf("waited %v until %s", patience, what)
+		}
+	}
+}
+
 func current(_ dcs.Snapshot, current bool) bool    { return current }
 func notCurrent(_ dcs.Snapshot, current bool) bool { return !current }
 

@@ -27,7 +27,8 @@ func (s *Store) watchLoop() {
 			})
 		}
 		if errors.Is(err, errHome) {
-			continue // the mirror stays current: the member at home has just answered
+			away = false // it alone is asked, not whoever answers first
+			continue     // the mirror stays current: the member at home has just answered
 		}
 		s.mirror.setCurrent(false)
 		if s.ctx.Err() != nil {
