@@ -35,7 +35,7 @@ SEEDS ?= 500
 HOURS ?= 2
 SEED  ?= 1
 
-sim: ## simulated clusters: SEEDS=500 of them live HOURS=2 each (SEED=1 is the first, SIM='-dense', '-timed' or '-byhand')
+sim: ## simulated clusters: SEEDS=500 of them live HOURS=2 each (SEED=1 is the first, SIM='-dense', '-timed', '-byhand' or '-counted')
 	$(GO) test -count=1 -timeout 0 ./internal/sim -run '^TestSeeds$$' -v -args -seed $(SEED) -seeds $(SEEDS) -hours $(HOURS) $(SIM)
 
 MUTANT_SEEDS ?= 0

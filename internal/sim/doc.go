@@ -39,6 +39,10 @@
 // pause. But nobody goes on as a primary where another has been promoted since, and with
 // the end of the pause everything holds again.
 //
+// Counted. In worlds of that kind, in synchronous or quorum mode, faults wait for a standby
+// to come into the sync key after commits have waited for none, and take its leader away in
+// that moment.
+//
 // Density. In Simulate an episode of one to four faults comes, on average, four
 // minutes after the cluster has settled from the last one: some 25 faults an hour, as
 // the result says. A fault lasts from 50 ms to 50 s. A quiet cluster goes in circles of

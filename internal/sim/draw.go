@@ -40,10 +40,7 @@ func Draw(seed uint64) Settings {
 func Dense(seed uint64, m Mutant) Settings {
 	s := Draw(seed)
 	s.Dense, s.Mutant, s.Apart = true, m, true
-	switch {
-	case m.confirmOff && s.Sync == "":
-		s.Sync, s.Waits = "quorum", 1
-	case m.Name != "" && !m.confirmOff:
+	if m.Name != "" && !m.confirmOff {
 		s.Sync = "" // the other rules are for commits that wait for nobody
 	}
 	if m.tagsOff && s.NoFail == "" {

@@ -62,6 +62,8 @@ func (w *World) drawFault() fault {
 		table = timedTable
 	case w.set.ByHand:
 		table = byHandTable
+	case w.set.Counted:
+		table = countedTable
 	}
 	total := 0
 	for _, f := range table {
@@ -106,7 +108,7 @@ func (w *World) heal() {
 	for _, cure := range cures {
 		cure()
 	}
-	w.ambushes = nil
+	w.ambushes, w.countedNext = nil, nil
 	w.net.loss, w.net.twice, w.etcdSlow, w.busy, w.replayLag = 0, 0, 0, 0, 0
 	for _, h := range w.hosts {
 		h.lag = 0

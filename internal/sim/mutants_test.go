@@ -57,7 +57,7 @@ var searches = map[string]search{
 	"maximum_lag_on_failover is not kept to":                         {Dense, 60, false},
 	"a log that has parted is followed":                              {Dense, 6, true},
 
-	"a standby counts as synchronous before it has what was acknowledged": {Dense, 150, false},
+	"a standby counts as synchronous before it has what was acknowledged": {Counted, 6, true},
 }
 
 // hunt looks for a mutant, and says how many seeds it took.

@@ -48,6 +48,25 @@ type ambush struct {
 	strike func(moment)
 }
 
+// counted is told of every put of the sync key. Where a standby comes into it by that, the
+// next scene that waits for it goes on.
+func (w *World) counted() {
+	before, after := w.syncKey, w.etcd.snapshot().View().Sync
+	w.syncKey = after
+	leader := w.host(after.Leader)
+	if leader == nil || len(w.countedNext) == 0 {
+		return
+	}
+	for _, name := range after.Standbys {
+		if h := w.host(name); h != nil && !before.Includes(name) {
+			strike := w.countedNext[0]
+			w.countedNext = w.countedNext[1:]
+			w.after(0, func() { strike(leader, h) })
+			return
+		}
+	}
+}
+
 // observed lets ambushes strike. They do so after what is under way in this instant:
 // nothing that was sent in it has arrived by then.
 func (w *World) observed(txn dcs.Txn, applied bool, before permit.Electorate) {
@@ -155,3 +174,12 @@ func (s *scene) hosts(h *host) func(int) bool {
 }
 
 func (s *scene) only(h *host) func(int) bool { return func(m int) bool { return m == h.machine } }
+
+// awaitCounted plans a step for when a standby comes into the sync key.
+func (s *scene) awaitCounted(strike func(leader, standby *host)) {
+	s.w.countedNext = append(s.w.countedNext, func(leader, standby *host) {
+		if !s.over {
+			strike(leader, standby)
+		}
+	})
+}

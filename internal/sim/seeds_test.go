@@ -19,6 +19,7 @@ var (
 	denseRun  = flag.Bool("dense", false, "faults follow on each other, without rest")
 	timedRun  = flag.Bool("timed", false, "dense faults wait for their moment in what goes on between agents and store")
 	byHandRun = flag.Bool("byhand", false, "a person takes a hand, in pauses too, under dense faults in every other seed")
+	countRun  = flag.Bool("counted", false, "dense faults wait for a standby to count as synchronous")
 	apart     = flag.Bool("apart", true, "under dense faults no two timelines get the same number, whatever the agents ask for")
 	storyLen  = flag.Int("lines", 70, "how many lines of a story are shown")
 	tellAll   = flag.Bool("tell", false, "tell the stories of all seeds")
@@ -40,6 +41,7 @@ const (
 	densely kind = "-dense"
 	timed   kind = "-timed"
 	byHand  kind = "-byhand"
+	counted kind = "-counted"
 )
 
 // asked is the kind that the flags ask for.
@@ -51,6 +53,8 @@ func asked() kind {
 		return densely
 	case *byHandRun:
 		return byHand
+	case *countRun:
+		return counted
 	}
 	return usually
 }
@@ -62,6 +66,8 @@ func (k kind) settings(seed uint64) Settings {
 		return Timed(seed, Mutant{})
 	case byHand:
 		return ByHand(seed)
+	case counted:
+		return Counted(seed, Mutant{})
 	case densely:
 		set := Dense(seed, Mutant{})
 		set.Apart = *apart
@@ -98,6 +104,7 @@ func TestSeeds(t *testing.T) {
 	t.Run("dense", func(t *testing.T) { runSeeds(t, densely, 8, 0.05) })
 	t.Run("timed", func(t *testing.T) { runSeeds(t, timed, 8, 0.05) })
 	t.Run("by hand", func(t *testing.T) { runSeeds(t, byHand, 12, 0.1) })
+	t.Run("counted", func(t *testing.T) { runSeeds(t, counted, 8, 0.05) })
 }
 
 // TestSeedsThatBrokeSomething are worlds in which something was found, up to that moment.

@@ -40,6 +40,7 @@ type Settings struct {
 	Dense    bool   // faults follow on each other, without rest
 	Timed    bool   // they wait for their moment
 	ByHand   bool   // a person takes a hand, in pauses too
+	Counted  bool   // faults wait for a standby to count as synchronous
 	Apart    bool   // no two promotions give the same number to their timelines
 	Mutant   Mutant
 }
@@ -71,16 +72,19 @@ type World struct {
 
 	branches, systems, promotions, freezes, kills, adoptions, passes int
 
-	faults    int // that were drawn
-	cures     []func()
-	ambushes  []ambush
-	longest   time.Duration // the longest permit ever
-	leaps     bool
-	deaf      bool // a machine is heard and hears nothing
-	leapt     int
-	afterHeal time.Duration
-	stable    instant // since when no fault has begun or ended
-	unbroken  bool    // no fault is in force that may stop writes (L3)
+	faults   int // that were drawn
+	cures    []func()
+	ambushes []ambush
+
+	syncKey     cluster.Sync                  // as it was put last
+	countedNext []func(leader, standby *host) // wait for a standby to come into it
+	longest     time.Duration                 // the longest permit ever
+	leaps       bool
+	deaf        bool // a machine is heard and hears nothing
+	leapt       int
+	afterHeal   time.Duration
+	stable      instant // since when no fault has begun or ended
+	unbroken    bool    // no fault is in force that may stop writes (L3)
 	checks
 	teller
 }
@@ -311,6 +315,8 @@ func (w *World) written(txn dcs.Txn, before map[string]dcs.Value) {
 		switch {
 		case op.Key == dcs.KeyInitialize:
 			w.checkInitialize(op)
+		case op.Key == dcs.KeySync:
+			w.counted()
 		case op.Key != dcs.KeyLeader:
 		case op.Delete:
 			w.tell("etcd: the leader key is deleted")
