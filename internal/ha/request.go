@@ -84,21 +84,33 @@ func (o Observation) candidates(withoutNamed bool) []cluster.Member {
 
 // failoverPossible reports that at least one of the members answered and could
 // take over: not too far behind, or, once the shutdown position is known, not
-// behind it at all (B-141, S6).
+// behind it at all (B-141, S6). With quorum commit and nobody named there have to be the
+// votes for one of them as well, else the lead would go to nobody (B-142).
 func (o Observation) failoverPossible(members []cluster.Member, shutdown wal.LSN) bool {
-	s, v := o.Store.Settings, o.Store.View
+	able := 0
 	for _, m := range members {
-		for _, p := range o.Peers.Answers {
-			switch {
-			case p.Name != m.Name, p.Silent, p.Nofailover, p.WatchdogFailed:
-			case shutdown == 0 && o.Store.View.Failover.Switchover() && o.Leadership() == Nobody && !o.electable(p):
-			case s.CheckTimeline && p.End.Timeline < v.Timeline():
-			case shutdown > 0 && p.End.LSN <= shutdown: // it lacks the checkpoint's record
-			case shutdown == 0 && behind(p.End.LSN, v.Status.Optime) > s.MaximumLagOnFailover:
-			default:
-				return true
-			}
+		if slices.ContainsFunc(o.Peers.Answers, func(p Peer) bool { return p.Name == m.Name && o.couldLead(p, shutdown) }) {
+			able++
 		}
+	}
+	named := len(members) == 1 && members[0].Name == o.Store.View.Failover.Candidate
+	if o.byVotes() && !named {
+		return able > o.Store.View.Sync.Quorum
+	}
+	return able > 0
+}
+
+// couldLead reports that a member's answer does not speak against it as the next leader.
+func (o Observation) couldLead(p Peer, shutdown wal.LSN) bool {
+	s, v := o.Store.Settings, o.Store.View
+	switch {
+	case p.Silent, p.Nofailover, p.WatchdogFailed:
+	case shutdown == 0 && v.Failover.Switchover() && o.Leadership() == Nobody && !o.electable(p):
+	case s.CheckTimeline && p.End.Timeline < v.Timeline():
+	case shutdown > 0 && p.End.LSN <= shutdown: // it lacks the checkpoint's record
+	case shutdown == 0 && behind(p.End.LSN, v.Status.Optime) > s.MaximumLagOnFailover:
+	default:
+		return true
 	}
 	return false
 }

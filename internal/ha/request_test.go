@@ -20,6 +20,13 @@ func scheduled(text string) func(*Observation) {
 	return func(o *Observation) { o.Store.View.Failover.At = text }
 }
 
+// thirdSays adds n3's answer, its silence if it has no position.
+func thirdSays(end wal.Point) func(*Observation) {
+	return func(o *Observation) {
+		o.Peers.Answers = append(o.Peers.Answers, Peer{Name: "n3", End: end, Silent: end.LSN == 0, Priority: 1})
+	}
+}
+
 func TestALeaderIsAskedToStepDown(t *testing.T) {
 	handOver := do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})
 	refused := do(RequestRefused, ClearFailover{Modified: 8})
@@ -59,6 +66,11 @@ func TestALeaderIsAskedToStepDown(t *testing.T) {
 		{"B-141: check_timeline", both(answer(func(p *Peer) { p.End.Timeline = 2 }), func(o *Observation) { o.Store.Settings.CheckTimeline = true }), refused},
 		{"S2, B-140: a switchover to an asynchronous member", synchronous("on", 0, "n3"), refused},
 		{"B-663: a failover to one is asked for with open eyes", both(requested("", "n2"), synchronous("on", 0, "n3")), handOver},
+		{"L1, B-142: quorum commit, and there are votes for one of them", both(requested("n1", ""), synchronous("quorum", 1, "n2", "n3"), thirdSays(at(3, flushed))), handOver},
+		{"L1, B-142: there would be none", both(requested("n1", ""), synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), refused},
+		{"L1, B-142: a quorum counts while the mode is being changed", both(requested("n1", ""), synchronous("on", 1, "n2", "n3"), thirdSays(wal.Point{})), refused},
+		{"B-142: none is needed", both(requested("n1", ""), synchronous("quorum", 0, "n2", "n3"), thirdSays(wal.Point{})), handOver},
+		{"B-142: who is named is not counted", synchronous("quorum", 1, "n2", "n3"), handOver},
 		{"B-670: not yet: the next look is when it is time", scheduled("2030-01-02T12:00:04+00:00"), wait(RequestScheduled, 4*time.Second)},
 		{"B-670: long before", scheduled("2030-01-03T12:00:00+00:00"), wait(RequestScheduled, loop)},
 		{"B-670: now", scheduled("2030-01-02T12:00:00+00:00"), handOver},
