@@ -214,7 +214,7 @@ func TestALeaderKeyThatPatroniLeftUnderOurNameIsTakenUp(t *testing.T) {
 				t.Fatalf("%+v, the guard's deadline %d", state, h.deadline)
 			}
 			h.Learned(s.View, h.now)
-			if len(h.writes) != 1 || len(h.writes[0].Txn.Then) != 2 {
+			if len(h.writes) != 1 || len(h.writes[0].Txn.Then) != 3 {
 				t.Fatalf("written: %+v", h.writes)
 			}
 			h.wins()

@@ -120,7 +120,7 @@ func (e Electorate) after(leader string, permit time.Duration) Electorate {
 	return Electorate{Leader: leader, Members: slices.Compact(members), Permit: permit, Timeline: e.Timeline}
 }
 
-// View is what the store was seen to hold of the two keys that matter here.
+// View is what the store was seen to hold of the keys that matter here.
 type View struct {
 	At         int64  // the snapshot's revision
 	Leader     string // the leader key's value; empty: absent
@@ -128,19 +128,24 @@ type View struct {
 	Stray      int64  // revision of a leader key that nobody leads by; 0: there is none
 	Electorate Electorate
 	Revision   int64 // revision of the electorate key's last put; 0: absent
+	Taken      int64 // revision of the term key's last put; 0: absent
 }
 
 // illegible reports that the electorate key holds nothing that a member wrote. It is no
 // takeover, and nobody is overthrown for it, but nobody takes over under it either.
 func (v *View) illegible() bool { return v.Revision > 0 && v.Electorate.Leader == "" }
 
-// Look finds the two keys in a snapshot.
+// erased reports that somebody has written over the electorate by hand, or deleted it: who
+// leads need not be Patroni's for that.
+func (v *View) erased() bool { return v.illegible() || v.Revision == 0 && v.Taken > 0 }
+
+// Look finds the keys in a snapshot.
 func Look(s dcs.Snapshot) View { return lookAfter(View{}, s) }
 
 // lookAfter does the same for one who has looked at the same store before: an
 // electorate that has not been put since is not read again.
 func lookAfter(before View, s dcs.Snapshot) View {
-	v := View{At: s.Revision}
+	v := View{At: s.Revision, Taken: s.Values[TermKey].Modified}
 	if key, ok := s.Values[dcs.KeyLeader]; ok {
 		// Whoever leads, Patroni too, puts the key under a lease. What has none was put
 		// by hand, by mistake: it makes nobody leader, and demotes nobody.
@@ -161,9 +166,9 @@ func lookAfter(before View, s dcs.Snapshot) View {
 	return v
 }
 
-// same reports whether two views show the same of the two keys.
+// same reports whether two views show the same of these keys.
 func (v *View) same(o *View) bool {
-	return v.Leader == o.Leader && v.Term == o.Term && v.Stray == o.Stray && v.Revision == o.Revision
+	return v.Leader == o.Leader && v.Term == o.Term && v.Stray == o.Stray && v.Revision == o.Revision && v.Taken == o.Taken
 }
 
 // governed reports whether the present leader key was put by one who keeps the

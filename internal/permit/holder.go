@@ -30,6 +30,8 @@ type Holder struct {
 	// for that makes the revision that the older ones compare a thing of the past.
 	blind bool
 	at    int64 // newest snapshot
+	taken int64 // revision of the term key; 0: there is none, or it was not seen
+	sure  int64 // nobody else has led up to this revision
 	gone  bool  // the leader key is absent: its lease ran out
 	stray int64 // or somebody put another one by hand, at this revision; 0: nobody did
 	stale bool  // the store said No: it must be read before the next put
@@ -66,7 +68,7 @@ type beat struct {
 
 // newHolder starts a leader's part for a term whose leader key has been won.
 func newHolder(me string, w won, length time.Duration, held, now boottime.Instant, i *ids, o omitted) *Holder {
-	h := &Holder{me: me, omitted: o, term: w.term, known: w.electorate, revision: w.term, length: length,
+	h := &Holder{me: me, omitted: o, term: w.term, known: w.electorate, revision: w.term, taken: w.taken, length: length,
 		started: now, held: held, ids: i, last: int64(now), peers: map[string]*peer{}}
 	if !h.keeps(promiseHolds) {
 		h.held = 0

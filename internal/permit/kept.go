@@ -65,7 +65,7 @@ func (n *Node) Adopt(kept Kept, permit boottime.Instant, now boottime.Instant) {
 	h.stale = kept.Revision == 0
 	n.holder, n.leaving = h, nil
 	if v := n.follower.view; n.follower.seen {
-		h.See(v)
+		h.See(v, now)
 	}
 	n.settle(now)
 	if n.holder != nil {

@@ -51,10 +51,10 @@ func newNode(me string, permit time.Duration, term int64, now boottime.Instant, 
 func (n *Node) See(v View, now boottime.Instant) {
 	n.follower.See(v, now)
 	if n.leaving != nil {
-		n.leaving.See(v)
+		n.leaving.See(v, now)
 	}
 	if n.holder != nil {
-		n.holder.See(v)
+		n.holder.See(v, now)
 		n.settle(now)
 		return
 	}

@@ -21,7 +21,7 @@ func (v *View) patronis() bool { return v.Leader != "" && (!v.governed() || v.El
 // to the leader before Patroni's for so long that no permit can be left of it, even
 // if that one did not know that Patroni races. 0: nothing to put.
 func (f *Follower) RetireAt() boottime.Instant {
-	if !f.seen || f.view.Leader == "" || f.view.governed() || f.view.Leader == f.me || f.pending() || f.foreign.term != f.view.Term {
+	if !f.seen || f.view.Leader == "" || f.view.governed() || f.view.erased() && f.keeps(takenIsKept) || f.view.Leader == f.me || f.pending() || f.foreign.term != f.view.Term {
 		return 0
 	}
 	at := later(f.wait, f.foreign.since.Add(quiet(f.length())))

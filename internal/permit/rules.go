@@ -28,6 +28,7 @@ const (
 	adoptWhole                        // P5, mended: a restarted agent knows the old one's puts
 	soleToTheEnd                      // P6, mended: a put that lets others race ends the sole right before it is applied
 	governedOnly                      // a leader key that was put without the electorate is not succeeded
+	takenIsKept                       // with the electorate gone by hand, the term key tells whether anybody has led
 )
 
 // omitted is the set of rules that are left out: none, but in tests.

@@ -9,14 +9,14 @@ import (
 )
 
 // See takes what the store was seen to hold.
-func (h *Holder) See(v View) {
+func (h *Holder) See(v View, now boottime.Instant) {
 	if v.At < h.at || v.At < h.term {
 		return
 	}
 	h.at, h.stale = v.At, false
 	h.gone, h.stray = v.Leader == "", v.Stray
 	switch {
-	case v.Leader != "" && v.Leader != h.me:
+	case v.Leader != "" && v.Leader != h.me, !h.unbroken(v, now) && h.keeps(takenIsKept):
 		h.Overtaken()
 	case v.Leader == h.me:
 		h.term = max(h.term, v.Term) // moved to a new lease
@@ -35,6 +35,9 @@ func (h *Holder) See(v View) {
 	case v.Revision == 0 && h.revision > 0: // deleted by hand
 		h.know(Electorate{Permit: h.known.Permit, Timeline: h.known.Timeline}, 0)
 	}
+	if !h.over {
+		h.taken, h.sure = v.Taken, max(h.sure, v.At)
+	}
 }
 
 // know takes the electorate key's content.
@@ -48,7 +51,7 @@ func (h *Holder) Overdue(now boottime.Instant) bool {
 	}
 	length := h.usable()
 	behind := func(d time.Duration) bool { return h.permit < now.Add(span(length)-d) }
-	if behind(length/3) || behind(length/6) && h.refused() || h.gone || h.revision < h.term || h.blind {
+	if behind(length/3) || behind(length/6) && h.refused() || h.gone || h.revision < h.term || h.blind || h.unmarked() {
 		return true
 	}
 	var room [8]string // the answer is mostly no, and this is asked in every step
@@ -79,6 +82,9 @@ func (h *Holder) Put(move bool, now boottime.Instant) (Write, bool) {
 	if move {
 		ops = append(ops, dcs.Op{Key: dcs.KeyLeader, Data: []byte(h.me), Leased: true})
 	}
+	if h.unmarked() {
+		ops = append(ops, dcs.Op{Key: TermKey, Data: []byte(h.me)})
+	}
 	return h.write(e, ops, move, now), true
 }
 
@@ -101,6 +107,9 @@ func (h *Holder) write(e Electorate, ops []dcs.Op, moves bool, now boottime.Inst
 		leader = noLeader(h.stray, 0)
 	}
 	txn := dcs.Txn{If: []dcs.Condition{leader, electorateIs(h.revision)}, Then: ops}
+	if h.gone {
+		txn.If = append(txn.If, nobodyTookOver(h.taken))
+	}
 	if !h.keeps(compareRevision) {
 		txn.If = txn.If[:1]
 	}
@@ -204,6 +213,7 @@ func (h *Holder) Answered(id int64, answer Answer, revision int64, now boottime.
 		h.sent = refused(h.sent, i)
 		h.stale = true
 	case Yes:
+		h.sure = max(h.sure, revision)
 		if p.leads {
 			h.term, h.gone = max(h.term, revision), false
 		}

@@ -20,6 +20,8 @@ func (f *Follower) FreeAt() (boottime.Instant, bool) {
 		// be this member. The leader puts the key again; if it is lost as well, a person
 		// who knows that it is puts one that says so (docs/operate.md).
 		return 0, false
+	case v.Revision == 0 && v.Taken > 0 && f.keeps(takenIsKept):
+		return 0, false // deleted by hand: the same
 	case v.Revision == 0 && v.Leader != "", v.Electorate.Released && v.Leader != "":
 		return 0, false // a leader that keeps no electorate: Patroni
 	case f.released():
@@ -73,7 +75,11 @@ func (f *Follower) TakeOver(length time.Duration, promotion uint32, now boottime
 		Then: []dcs.Op{
 			{Key: dcs.KeyLeader, Data: []byte(f.me), Leased: true},
 			{Key: Key, Data: w.electorate.Encode()},
+			{Key: TermKey, Data: []byte(f.me)},
 		},
+	}
+	if f.view.Revision == 0 {
+		txn.If = append(txn.If, nobodyTookOver(f.view.Taken))
 	}
 	if !f.keeps(compareRevision) {
 		txn.If = nil
@@ -91,6 +97,7 @@ func (f *Follower) note(now boottime.Instant, e Electorate) write {
 // won is what a takeover has won.
 type won struct {
 	term       int64
+	taken      int64
 	electorate Electorate
 	sent       boottime.Instant // 0: the transaction that won is not known
 }
@@ -113,11 +120,11 @@ func (f *Follower) Answered(id int64, answer Answer, revision int64, now boottim
 	if answer != Yes || f.term > revision || f.beyond > revision {
 		return won{}, false // not won, or overtaken since
 	}
-	f.See(View{At: max(f.view.At, revision), Leader: f.me, Term: revision, Electorate: w.electorate, Revision: revision}, now)
+	f.See(View{At: max(f.view.At, revision), Leader: f.me, Term: revision, Electorate: w.electorate, Revision: revision, Taken: revision}, now)
 	if w.free && f.to < w.compared {
 		f.promised, f.born = 0, 0 // nobody but the one who gave up was promised to
 	}
-	return won{term: revision, electorate: w.electorate, sent: w.sent}, true
+	return won{term: revision, taken: revision, electorate: w.electorate, sent: w.sent}, true
 }
 
 // wonUnanswered reports a takeover of this agent's life that the view shows to
@@ -130,7 +137,7 @@ func (f *Follower) wonUnanswered() (won, bool) {
 		return won{}, false
 	}
 	tried := slices.ContainsFunc(f.sent, func(w write) bool { return w.compared < v.Revision })
-	return won{term: v.Term, electorate: v.Electorate}, tried
+	return won{term: v.Term, taken: v.Taken, electorate: v.Electorate}, tried
 }
 
 // LeaderNoMore begins a quiet period, for this node has just learnt that it leads

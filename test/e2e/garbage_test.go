@@ -21,7 +21,7 @@ func garbageInTheStore(t *testing.T, c *lab.Cluster, w *traffic.Writer) {
 	leader := c.WaitWhole(lab.Patience)
 	timeline, began, said := leader.Timeline(), time.Now(), since(c)
 	before := c.WaitPicture(lab.Patience, "the configuration is there", func(p lab.Picture) bool { return p.Keys["config"] != "" })
-	keys := []string{"leader", "electorate", "config", "status", "history", "failover", "sync", "failsafe", "optime/leader",
+	keys := []string{"leader", "electorate", "term", "config", "status", "history", "failover", "sync", "failsafe", "optime/leader",
 		"members/" + leader.Name, "members/" + c.Others(leader)[0].Name, "members/stranger", "stray/key"}
 	for _, key := range keys {
 		for _, text := range scribbles {
