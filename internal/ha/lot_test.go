@@ -172,6 +172,7 @@ func unsafe(o Observation, plan Plan) (faults []string) {
 func unfit(o Observation, wrong func(bool, string, ...any)) {
 	s, v := o.Store.Settings, o.Store.View
 	if o.MayWrite() && (o.Server.Role == Primary || o.Job.Work != NoWork) {
+		wrong(!s.Pause || o.Job.Work != NoWork || v.Failover.Candidate == o.Me.Name || !o.superseded(), "S2: an old primary takes the lead in a pause")
 		return
 	}
 	if v.Leader.Name == o.Me.Name && o.crashedLeader() && !s.Pause {

@@ -54,13 +54,34 @@ func awaitEnd(o Observation) Plan {
 }
 
 // racePaused lets a running primary keep the lead, and a standby take it only
-// when it was asked for by name (B-102 to B-106).
+// when it was asked for by name (B-102 to B-106). Patroni lets any primary have it
+// (B-504). Here one that the cluster has gone on from has to be asked for as well.
 func racePaused(o Observation) Plan {
 	f := o.Store.View.Failover
-	if o.Server.Role == Primary || f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() && !o.unprepared() {
+	named := f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() && !o.unprepared()
+	switch {
+	case named, o.Server.Role == Primary && !o.superseded():
 		return take(o, RaceWon)
+	case o.Server.Role == Primary:
+		return wait(PausedSuperseded, o.Store.Settings.LoopWait)
 	}
 	return wait(Paused, o.Store.Settings.LoopWait)
+}
+
+// superseded reports that the history key has the end of this primary's timeline: another
+// member has led since, and what it acknowledged is not here (S2, S3). One that a person
+// has promoted in the pause began a timeline of its own, at a place that the key does not
+// have, be its number what it may.
+func (o Observation) superseded() bool {
+	v := o.Store.View
+	if o.Server.End.Timeline >= v.Timeline() {
+		return false
+	}
+	known := wal.History{}
+	for _, l := range v.History.Lines {
+		known.Switches = append(known.Switches, wal.Switch{Timeline: l.Timeline, LSN: l.LSN})
+	}
+	return o.Server.History.Agrees(known)
 }
 
 // take takes the lead as soon as the rules of package permit let this member: a

@@ -244,6 +244,11 @@ func former() Observation {
 	return o
 }
 
+// superseded puts it back to timeline 2, which the history key has the end of.
+func superseded(o *Observation) {
+	o.Server.End, o.Server.History = at(2, flushed), wal.History{Timeline: 2, Switches: historyOfThree().Switches[:1]}
+}
+
 func TestARunningPrimaryInARace(t *testing.T) {
 	decided(t, former, []decision{
 		{"B-105: takes its key again at once", nil, acquire(RaceRetaken)},
@@ -252,7 +257,15 @@ func TestARunningPrimaryInARace(t *testing.T) {
 			func(o *Observation) { o.Server.End.Timeline = 2 }, do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})},
 		{"B-105: no history, no such check",
 			func(o *Observation) { o.Server.End.Timeline, o.Store.View.History = 2, cluster.History{} }, acquire(RaceRetaken)},
-		{"B-104, B-504: paused, without a look at timelines", both(paused, func(o *Observation) { o.Server.End.Timeline = 2 }), acquire(RaceWon)},
+		{"B-104, B-504: paused, too", paused, acquire(RaceWon)},
+		{"S2, S3: but not one that the cluster has gone on from", both(paused, superseded), wait(PausedSuperseded, hurry)},
+		{"S3: nor before it has read where its own timeline began", both(paused, superseded, func(o *Observation) { o.Server.History = wal.History{} }),
+			wait(PausedSuperseded, hurry)},
+		{"B-102: unless a person asks for it by name", both(paused, superseded, requested("", "n1")), acquire(RaceWon)},
+		{"B-104: one that a person has promoted has begun a timeline of its own, whatever its number", both(paused, superseded, func(o *Observation) {
+			o.Server.History = wal.History{Timeline: 2, Switches: []wal.Switch{{Timeline: 1, LSN: 0x1800}}}
+		}), acquire(RaceWon)},
+		{"B-104: without a history nothing is known", both(paused, superseded, func(o *Observation) { o.Store.View.History = cluster.History{} }), acquire(RaceWon)},
 		{"the key goes away under a promotion: it is taken again at once", working(Promoting, ForNothing), acquire(RaceRetaken)},
 		{"or under a start", working(StartingPrimary, ForNothing), acquire(RaceRetaken)},
 	})

@@ -75,6 +75,7 @@ const (
 	ReinitializeRefused
 	Paused
 	PausedReleasing
+	PausedSuperseded
 	Unsupported
 )
 
@@ -149,6 +150,7 @@ var reasonText = map[Reason]string{
 	ReinitializeRefused:      "the copy that was asked for cannot be made: no other member of this cluster is known to run as its leader",
 	Paused:                   "paused: hands off",
 	PausedReleasing:          "paused, and this leader is not a running primary: giving up the leader key",
+	PausedSuperseded:         "paused: running as primary on a timeline that the cluster has gone on from: taking the lead only if asked for by name",
 	Unsupported:              "the configuration asks for a standby cluster, which this version does not run",
 }
 

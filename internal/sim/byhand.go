@@ -7,6 +7,7 @@ import (
 	"matriarch/internal/cluster"
 	"matriarch/internal/dcs"
 	"matriarch/internal/ha"
+	"matriarch/internal/wal"
 )
 
 // byHandTable is what goes wrong, and what a person does about it meanwhile: the cluster
@@ -97,8 +98,16 @@ func (w *World) startByHand() func() {
 		return nil
 	}
 	w.tell("FAULT %s: PostgreSQL is started by hand, as primary %v", h.name, !s.disk.standby)
-	s.launch(!s.disk.standby, w.about(startTime))
+	s.launchByHand(w.about(startTime))
 	return nil
+}
+
+// launchByHand starts a server as what its disk says that it is. Somebody may be promoted
+// meanwhile, because another person has asked for that: the rules of the agents are not to
+// blame for two primaries in a pause.
+func (s *server) launchByHand(takes time.Duration) {
+	s.launch(!s.disk.standby, takes)
+	s.byHand = true
 }
 
 func (w *World) killPrimary() func() {
@@ -157,11 +166,20 @@ func (w *World) askFor(h *host) {
 	_, _ = w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyFailover, Data: cluster.Failover{Candidate: h.name}.Encode()}}}, 0)
 }
 
-// checkReturn is S3 for a primary that goes on where it left off: nobody may have been
+// checkReturn is S3 for a primary that its agent has go on where it left off: nobody may have been
 // promoted since.
 func (w *World) checkReturn(s *server) {
 	if n := w.newest; !w.isNewest(s) {
 		w.violation("S3: %s at %v is a primary again, and %s has been promoted since, and is at %v", s.h.name, s.disk.point(), n.h.name, n.disk.point())
+	}
+}
+
+// checkChoice is told who has the lead now. A person may give it to a primary that the
+// cluster has gone on from (B-102): from then on its log is the cluster's, and what the
+// others have acknowledged the person has given up.
+func (w *World) checkChoice(h *host) {
+	if s := h.server; w.paused && s.primary && !w.isNewest(s) && w.etcd.snapshot().View().Failover.Candidate == h.name {
+		w.newest, w.waited = s, map[int]wal.LSN{}
 	}
 }
 

@@ -66,11 +66,6 @@ func (w *World) checkPrimaries() {
 	if now == w.primaryNow {
 		return
 	}
-	if now != nil && w.handsOff(now) && !w.isNewest(now.server) {
-		// In pause whoever runs as a primary may lead, on any timeline (B-104): what the
-		// other one has acknowledged is the person's to see to.
-		w.waited = map[int]wal.LSN{}
-	}
 	w.touched()
 	w.primaryNow = now
 	if now == nil {

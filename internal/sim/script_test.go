@@ -88,6 +88,14 @@ func (s *stage) command(words []string) {
 		s.w.Run(d)
 	case "switchover":
 		s.request(cluster.Failover{Leader: args[0], Candidate: args[1]})
+	case "failover": // failover n2: to that one
+		s.request(cluster.Failover{Candidate: args[0]})
+	case "pause":
+		s.heals["pause"] = s.w.pause()
+	case "resume":
+		s.heals["pause"]()
+	case "launch": // by hand, as pg_ctl does: as what its disk says that it is
+		h.server.launchByHand(startTime)
 	case "restart":
 		s.w.order(h, ha.Order{Task: ha.ToRestart})
 	case "reinitialize":

@@ -37,6 +37,7 @@ type server struct {
 	phase    phase
 	ready    instant // since when it answers
 	primary  bool    // out of recovery
+	byHand   bool    // started by a person
 	frozen   bool    // by the guard
 	replayed wal.LSN
 	receiver receiver
@@ -62,7 +63,7 @@ func (s *server) acknowledges() bool {
 // launch starts the postmaster. It is ready after its recovery.
 func (s *server) launch(primary bool, takes time.Duration) {
 	s.start()
-	s.phase, s.primary, s.frozen = starting, false, false
+	s.phase, s.primary, s.frozen, s.byHand = starting, false, false, false
 	s.h.stopIfSuspended(&s.process)
 	s.disk.clean, s.disk.shutdown = false, false
 	s.replayed = s.disk.end()
@@ -74,7 +75,7 @@ func (s *server) launch(primary bool, takes time.Duration) {
 	s.w.after(takes, func() {
 		s.do(life, func() {
 			s.phase, s.primary, s.ready = ready, primary, s.w.now
-			if primary {
+			if primary && !s.byHand {
 				s.w.checkReturn(s)
 			}
 			s.w.tell("%s: PostgreSQL is ready, primary %v, %v", s.h.name, primary, s.disk.point())

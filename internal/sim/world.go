@@ -322,6 +322,7 @@ func (w *World) written(txn dcs.Txn, before map[string]dcs.Value) {
 			w.tell("etcd: the leader key is deleted")
 		case !bytes.Equal(op.Data, before[op.Key].Data):
 			w.tell("etcd: leader %s, revision %d", op.Data, w.etcd.revision)
+			w.checkChoice(w.host(string(op.Data)))
 		}
 	}
 }

@@ -59,15 +59,50 @@ func TestAPersonTakesOver(t *testing.T) {
 			waitState(t, n, "stopped")
 			ask(t, n, http.MethodPost, "/restart", "", http.StatusOK, "restarted successfully")
 		}},
-		{"is started by hand", func(t *testing.T, n *lab.Node) {
-			lab.Eventually(t, lab.Patience, "nothing of the crashed server is left", func(context.Context) (bool, string) {
-				left := lab.Inside(n.Data)
-				return len(left) == 0, fmt.Sprint(left)
-			})
-			lab.RunAs(t, filepath.Join(lab.BinDir, "pg_ctl"), "--pgdata="+n.Data, "--wait", "--log="+filepath.Join(n.Dir, "by_hand.log"), "start")
-		}},
+		{"is started by hand", startByHand},
 	} {
 		story(t, c, "what crashed in pause and "+how.name+" is primary as before", func(t *testing.T) { crashInPause(t, c, how.start) })
+	}
+	story(t, c, "an old primary that is started by hand leads only if it is asked for", func(t *testing.T) { oldPrimaryInPause(t, c) })
+}
+
+// startByHand starts a server that has crashed as pg_ctl does.
+func startByHand(t *testing.T, n *lab.Node) {
+	t.Helper()
+	lab.Eventually(t, lab.Patience, "nothing of the crashed server is left", func(context.Context) (bool, string) {
+		left := lab.Inside(n.Data)
+		return len(left) == 0, fmt.Sprint(left)
+	})
+	lab.RunAs(t, filepath.Join(lab.BinDir, "pg_ctl"), "--pgdata="+n.Data, "--wait", "--log="+filepath.Join(n.Dir, "by_hand.log"), "start")
+}
+
+// oldPrimaryInPause has the primary crash in a pause, another one take its place by hand,
+// and crash as well while the old one runs again.
+func oldPrimaryInPause(t *testing.T, c *lab.Cluster) {
+	old := c.WaitWhole(lab.Patience)
+	other := c.Others(old)[0]
+	nobody := func(p lab.Picture) bool { return p.Keys["leader"] == "" }
+	// One that was started by hand is nobody's child, and is there until somebody reaps it.
+	ask(t, old, http.MethodPost, "/restart", "", http.StatusOK, "restarted successfully")
+	setPause(t, c, true)
+	old.KillPostmaster()
+	c.WaitPicture(lab.Patience, "the lead is given up", nobody)
+	move(t, other, "failover", "", other.Name)
+	c.WaitPicture(lab.Patience, "the other one leads, and has said on which timeline", func(p lab.Picture) bool {
+		return p.Keys["leader"] == other.Name && strings.Contains(p.Keys["history"], `"`+other.Name+`"]]`)
+	})
+	startByHand(t, old)
+	mark := old.Mark()
+	other.KillPostmaster()
+	old.WaitLog(mark, "taking the lead only if asked for by name")
+	if p, err := c.Picture(t.Context()); err != nil || !nobody(p) {
+		t.Errorf("%s leads, and nobody has asked for it: %v", p.Keys["leader"], err)
+	}
+	move(t, old, "failover", "", old.Name)
+	c.WaitPicture(lab.Patience, "it leads when it is asked for", func(p lab.Picture) bool { return p.Keys["leader"] == old.Name })
+	setPause(t, c, false)
+	if got := c.WaitWhole(lab.Patience); got != old {
+		t.Errorf("%s leads after the pause, not %s", got.Name, old.Name)
 	}
 }
 
