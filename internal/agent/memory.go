@@ -36,7 +36,8 @@ type memory struct {
 
 	leads    bool // at the last look
 	ledSince time.Time
-	silences int // calls of the store in a row that had no answer in time
+	sure     int64 // the store's revision when the view was last current; 0: it never was
+	silences int   // calls of the store in a row that had no answer in time
 
 	peers      ha.Peers
 	peersAt    time.Time // when the round was begun

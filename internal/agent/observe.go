@@ -49,8 +49,12 @@ func (a *Agent) observeStore(now time.Time) ha.Store {
 	view := snapshot.View()
 	a.memory.configure(view.Config, a.log)
 
+	if current {
+		a.memory.sure = view.Revision
+	}
 	lease := a.cfg.Store.Lease()
 	s := ha.Store{
+		Later:   !current && a.memory.sure > 0 && view.Leader.Modified > a.memory.sure,
 		Current: current, Silent: !current || a.memory.silences > 0, View: view, Settings: a.memory.settings, Dynamic: a.memory.dynamic, Applied: a.memory.applied,
 		LeaseID: lease.ID, LeaseAge: ha.Idle, RenewTry: since(now, a.memory.renewTried),
 	}

@@ -14,12 +14,13 @@ import (
 // server is left as it is.
 //
 // A change of the right to write, or to take the lead, breaks off the call of the
-// store that the pass is waiting in: clients wait for what follows from it.
+// store that the pass is waiting in: clients wait for what follows from it. So does what
+// is heard of a store while that is away, for the way back to a leader begins with it.
 func (a *Agent) Run(ctx context.Context) error {
-	urgent := make(chan struct{}, 1)
+	urgent, changed := make(chan struct{}, 1), make(chan struct{}, 1)
 	attending, stop := context.WithCancel(ctx)
 	var attendant sync.WaitGroup
-	attendant.Go(func() { a.attend(attending, urgent) })
+	attendant.Go(func() { a.attend(attending, urgent, changed) })
 	defer attendant.Wait()
 	defer stop()
 	timer := time.NewTimer(0)
@@ -38,7 +39,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-a.cfg.Store.Changed():
+		case <-changed:
 		case <-a.cfg.Server.Changed():
 		case <-urgent:
 		case <-a.wake:
@@ -47,24 +48,30 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 }
 
-// attend passes on that the right has changed.
-func (a *Agent) attend(ctx context.Context, urgent chan<- struct{}) {
+// attend passes on that the right has changed, or the store.
+func (a *Agent) attend(ctx context.Context, urgent, changed chan<- struct{}) {
 	for {
+		to := urgent
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.cfg.Right.Changed():
 			a.breakOff()
+		case <-a.cfg.Store.Changed():
+			to = changed
+			if _, current := a.cfg.Store.Mirror(); !current {
+				a.breakOff()
+			}
 		}
 		select {
-		case urgent <- struct{}{}:
+		case to <- struct{}{}:
 		default: // one is waiting already
 		}
 	}
 }
 
-// errUrgent is why a call of the store was broken off: the right has changed.
-var errUrgent = errors.New("broken off, since the right to write or to take over has changed")
+// errUrgent is why a call of the store was broken off.
+var errUrgent = errors.New("broken off, since something has changed that cannot wait for the store")
 
 // storeCall is the context of one call of the store.
 func (a *Agent) storeCall(ctx context.Context, limit time.Duration) (context.Context, func()) {

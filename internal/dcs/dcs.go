@@ -147,7 +147,8 @@ type Store interface {
 	// Mirror is the latest snapshot and whether it is current: false while the
 	// watch that feeds it is broken, so that it may be old, and before the first
 	// read. It does not block. A node's own successful writes are in the mirror
-	// when the writing call returns.
+	// when the writing call returns. It may go on while it is not current, by what one
+	// member of the store has: what is shown was agreed, and may not be all of it.
 	Mirror() (Snapshot, bool)
 
 	// Changed receives a value after the mirror, its currency or the lease

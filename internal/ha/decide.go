@@ -37,6 +37,9 @@ func decide(o Observation) Plan {
 		if plan, ok := restarted(o); ok {
 			return plan
 		}
+		if o.succeeded() {
+			return comeBack(o)
+		}
 		return away(o)
 	case o.Store.Settings.StandbyCluster:
 		return wait(Unsupported, o.Store.Settings.LoopWait)
@@ -177,7 +180,7 @@ func (o *Observation) urgent(p Plan) bool {
 const renewPause = time.Second
 
 func (o *Observation) renewalDue() bool {
-	if o.Store.RenewTry < renewPause {
+	if o.Store.RenewTry < renewPause || o.succeeded() { // then it would wait for the store's election, and the way back with it
 		return false
 	}
 	return o.Store.LeaseID == 0 || o.Store.LeaseAge >= o.Store.Settings.LoopWait

@@ -70,6 +70,7 @@ const (
 type Store struct {
 	Current  bool         // the view is not older than the watch that feeds it
 	Silent   bool         // it is not, or a call of the store had no answer
+	Later    bool         // it is not, but its leader key was put after it last was, see succeeded
 	View     cluster.View // the last one, even when it is not current
 	Settings cluster.Settings
 	Dynamic  map[string]any // the last good dynamic configuration
@@ -137,6 +138,8 @@ func (o *Observation) Leadership() Leadership {
 	switch leader := o.Store.View.Leader.Name; {
 	case o.Right.Leading:
 		return Ours
+	case o.succeeded():
+		return Theirs
 	case !o.Store.Current:
 		return Unknown
 	case leader == "", leader == o.Me.Name:
@@ -151,7 +154,7 @@ func (o *Observation) Leadership() Leadership {
 // Contested reports that the lead is open, or may be in a moment: time to ask the
 // others for their positions.
 func (o *Observation) Contested() bool {
-	return o.Leadership() == Nobody || o.Leadership() == Theirs && o.Right.Overdue && o.Right.FreeIn < Idle && !o.MayWrite()
+	return o.Leadership() == Nobody || o.Store.Current && o.Leadership() == Theirs && o.Right.Overdue && o.Right.FreeIn < Idle && !o.MayWrite()
 }
 
 // ledByAnother reports that another member's name is in the leader key, alive or not.

@@ -36,6 +36,7 @@ type member struct {
 	process
 	name    string
 	machine int
+	has     dcs.Snapshot // what it has applied: it is cut off, or this is the content
 }
 
 type lease struct {
@@ -195,6 +196,13 @@ func (s *etcd) lease(id int64) *lease {
 
 // spread sends the content on its way to every watch.
 func (s *etcd) spread() {
+	if s.leader != none {
+		for i, m := range s.members {
+			if s.reach(i, s.leader) {
+				m.has = s.snapshot()
+			}
+		}
+	}
 	for _, c := range s.clients {
 		c.watch.feed()
 	}

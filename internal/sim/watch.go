@@ -1,6 +1,10 @@
 package sim
 
-import "time"
+import (
+	"time"
+
+	"matriarch/internal/dcs"
+)
 
 // How a client notices that its watch is broken, as package etcd does it: a silent
 // member is probed after probeAfter and given up after probeAnswer; one whose
@@ -89,6 +93,9 @@ func (v *watch) build() {
 			v.stand()
 			return
 		}
+		if v.path() {
+			v.glimpse()
+		}
 		v.next()
 		v.pause = min(max(2*v.pause, watchPause), watchMost)
 		turn := v.turn
@@ -108,6 +115,15 @@ func (v *watch) stand() {
 		v.c.follow(s)
 		v.c.setCurrent(true)
 	})
+}
+
+// glimpse shows what the member has, which does not answer for all of them: as package
+// etcd does it, only for a newer leader key.
+func (v *watch) glimpse() {
+	has := v.c.store.members[v.at].has
+	if has.Values[dcs.KeyLeader].Modified > v.c.shown.Revision {
+		v.c.process(func() { v.c.follow(has) })
+	}
 }
 
 // feed sends what is new on its way. A member that is cut off from etcd's leader

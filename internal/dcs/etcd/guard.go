@@ -52,6 +52,15 @@ func (g *guard) acceptRead(h *pb.ResponseHeader) (incarnation int, ok bool) {
 	return g.incarnation, true
 }
 
+// sameStore judges the header of what one member has by itself. It is only compared: the
+// term of a member that stands for election over and over, cut off, is beyond that of the
+// others, who are not to be refused for it.
+func (g *guard) sameStore(h *pb.ResponseHeader) (incarnation int, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.incarnation, h != nil && g.incarnation > 0 && h.ClusterId == g.cluster && h.RaftTerm >= g.term
+}
+
 // applied notes the answer to a write. It is not judged by its term: that a
 // write was applied or refused is a fact, agreed by a majority, also when a later
 // answer overtook it.

@@ -49,18 +49,21 @@ func (m *mirror) snapshot() (dcs.Snapshot, bool) {
 	return m.shown, m.current
 }
 
-// install makes a range read the base, unless the base is newer.
-func (m *mirror) install(incarnation int, revision int64, values map[string]dcs.Value) {
+// install makes a range read the base, unless the base is newer. It reports whether the
+// base is another one for that.
+func (m *mirror) install(incarnation int, revision int64, values map[string]dcs.Value) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if incarnation < m.incarnation || incarnation == m.incarnation && revision < m.revision {
-		return
+		return false
 	}
 	if incarnation > m.incarnation {
 		m.own, m.shown = nil, dcs.Snapshot{} // revisions of another store
 	}
+	newer := incarnation > m.incarnation || revision > m.revision
 	m.incarnation, m.base, m.revision = incarnation, values, revision
 	m.show()
+	return newer
 }
 
 // follow applies the watch's events up to a revision. Those that the base has

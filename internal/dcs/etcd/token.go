@@ -55,6 +55,13 @@ func (t *tokens) get(ctx context.Context, e *endpoint) (string, error) {
 	return resp.Token, nil
 }
 
+// had is the token that was fetched last; empty: none.
+func (t *tokens) had() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.token
+}
+
 // drop forgets a token that etcd refused. It reports whether a new one can be had.
 func (t *tokens) drop(token string) bool {
 	t.mu.Lock()
@@ -65,12 +72,14 @@ func (t *tokens) drop(token string) bool {
 	return t.username != ""
 }
 
+var tokenField = rpctypes.TokenFieldNameGRPC
+
 // outgoing is ctx with what every request carries. A member without a leader is
 // to refuse at once, rather than to wait for one.
 func outgoing(ctx context.Context, token string) context.Context {
 	pairs := []string{rpctypes.MetadataRequireLeaderKey, rpctypes.MetadataHasLeader}
 	if token != "" {
-		pairs = append(pairs, rpctypes.TokenFieldNameGRPC, token)
+		pairs = append(pairs, tokenField, token)
 	}
 	return metadata.AppendToOutgoingContext(ctx, pairs...)
 }

@@ -14,6 +14,8 @@ import (
 // when the watch breaks, the same again at another member.
 func (s *Store) watchLoop() {
 	var pause pauses
+	var meanwhile glimpses
+	defer meanwhile.stop()
 	away := false // the try before found nobody
 	for s.ctx.Err() == nil {
 		var since time.Time
@@ -21,6 +23,7 @@ func (s *Store) watchLoop() {
 		if err == nil {
 			err = s.watchFrom(s.ctx, e, revision, func() {
 				since = time.Now()
+				meanwhile.stop()
 				s.mirror.setCurrent(true)
 				s.log.Info("watching etcd", "endpoint", e.url)
 				s.discoverSoon()
@@ -34,6 +37,7 @@ func (s *Store) watchLoop() {
 		if s.ctx.Err() != nil {
 			return
 		}
+		meanwhile.begin(s)
 		if !since.IsZero() {
 			s.log.Warn("the watch of etcd broke", "endpoint", e.url, "err", plain(err))
 		}
