@@ -34,10 +34,11 @@ func request(o Observation) (Plan, bool) {
 	if len(candidates) == 0 {
 		return clear, true
 	}
-	if plan, ok := askedNow(o, candidates, RequestAsking); !ok {
+	voters := o.voters(candidates)
+	if plan, ok := askedNow(o, voters, RequestAsking); !ok {
 		return plan, true
 	}
-	if !o.failoverPossible(candidates, 0) {
+	if !o.failoverPossible(candidates, 0) || o.votesToCome(voters) <= o.Store.View.Sync.Quorum && o.byVotes() && f.Switchover() {
 		return clear, true
 	}
 	if o.Job.Work == StartingPrimary {
@@ -80,6 +81,31 @@ func (o Observation) candidates(withoutNamed bool) []cluster.Member {
 		}
 	}
 	return out
+}
+
+// voters are the members by whose votes the candidate that a switchover names has to win,
+// the candidate among them. Patroni steps down without asking the others (B-142), and where
+// votes are missing the lead goes to nobody until it is back. Without votes, or a name, they
+// are the candidates.
+func (o Observation) voters(candidates []cluster.Member) []cluster.Member {
+	f := o.Store.View.Failover
+	if !o.byVotes() || f.Candidate == "" || !f.Switchover() {
+		return candidates
+	}
+	return slices.DeleteFunc(slices.Clone(o.Store.View.Members), func(m cluster.Member) bool {
+		return m.Name == o.Me.Name || m.APIURL == "" || !o.Store.View.Sync.Includes(m.Name)
+	})
+}
+
+// votesToCome is how many of the voters answered, the candidate with them.
+func (o Observation) votesToCome(voters []cluster.Member) int {
+	n := 0
+	for _, p := range o.Peers.of(voters) {
+		if !p.Silent {
+			n++
+		}
+	}
+	return n
 }
 
 // failoverPossible reports that at least one of the members answered and could
