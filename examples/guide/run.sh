@@ -106,4 +106,7 @@ Switchover:     $base/matriarch switchover -c $base/node1.yml
 Logs:           $base/log
 Ctrl-C stops and removes everything.
 T
-"$base/matriarch" list -c "$base/node1.yml" -w 2
+# In the background: a trap runs while the shell waits, but not before a command has ended.
+"$base/matriarch" list -c "$base/node1.yml" -w 2 &
+pids="$! $pids"
+wait "$!"
