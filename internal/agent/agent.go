@@ -357,7 +357,9 @@ func (a *Agent) tell(o ha.Observation, plan ha.Plan) {
 	}
 	level := slog.LevelInfo
 	switch plan.Why {
-	case ha.Outgrown, ha.Overtaken, ha.PermitOver, ha.FrozenWithoutLead, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused, ha.RequestRefused, ha.PromotionRefused, ha.RestartFailed, ha.RestartRefused, ha.ReinitializeRefused:
+	case ha.Outgrown, ha.Overtaken, ha.PermitOver, ha.FrozenWithoutLead, ha.StoreAway, ha.StoreAwayTooLong, ha.StartFailed, ha.CreationFailed, ha.ClonePaused,
+		ha.RequestUnreadable, ha.RequestLate, ha.RequestMisaddressed, ha.RequestNoMember, ha.RequestNobodyAble, ha.RequestNoVotes,
+		ha.PromotionRefused, ha.RestartFailed, ha.RestartRefused, ha.ReinitializeRefused:
 		level = slog.LevelWarn
 	case ha.NotOurCluster, ha.RunsAsStandbyAlone, ha.HalfWritten, ha.RejoinImpossible, ha.Unsupported, ha.DirectoryUnreadable:
 		level = slog.LevelError

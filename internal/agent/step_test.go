@@ -96,13 +96,13 @@ func TestAConflictLeadsToALookAtTheStore(t *testing.T) {
 	n.put(dcs.KeyFailover, `{"leader":"n2","member":"n3"}`)
 	n.store.SetFaults(memstore.Faults{LateWatch: true})
 	n.put(dcs.KeyFailover, `{"leader":"n3","member":"n2"}`)
-	if plan, err := n.step(); !errors.Is(err, dcs.ErrConflict) || plan.Why != ha.RequestRefused {
+	if plan, err := n.step(); !errors.Is(err, dcs.ErrConflict) || plan.Why != ha.RequestMisaddressed {
 		t.Fatalf("plan %v, error %v", plan.Why, err)
 	}
 	if store.reads != 1 {
 		t.Errorf("%d reads", store.reads)
 	}
-	if plan, err := n.step(); err != nil || plan.Why != ha.RequestRefused || n.stored(dcs.KeyFailover) != "{}" {
+	if plan, err := n.step(); err != nil || plan.Why != ha.RequestMisaddressed || n.stored(dcs.KeyFailover) != "{}" {
 		t.Errorf("then: plan %v, error %v, failover %q", plan.Why, err, n.stored(dcs.KeyFailover))
 	}
 }
@@ -111,7 +111,7 @@ func TestAConflictLeadsToALookAtTheStore(t *testing.T) {
 func TestWhatWasDoneIsNotLoggedAsRefused(t *testing.T) {
 	for request, want := range map[string]string{
 		`{"leader":"n2","member":"n1"}`: `level=INFO msg="the switchover or failover that was asked for is done`,
-		`{"leader":"n2","member":"n3"}`: `level=WARN msg="the requested switchover is not possible`,
+		`{"leader":"n2","member":"n3"}`: `level=WARN msg="the requested switchover or failover is cleared: it names another leader`,
 	} {
 		n := newNode(t)
 		n.settle()

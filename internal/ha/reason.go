@@ -63,7 +63,12 @@ const (
 	PromotionOverruled
 	RequestAsking
 	RequestDone
-	RequestRefused
+	RequestUnreadable
+	RequestLate
+	RequestMisaddressed
+	RequestNoMember
+	RequestNobodyAble
+	RequestNoVotes
 	RequestScheduled
 	ChangingUpstream
 	Outgrown
@@ -138,7 +143,12 @@ var reasonText = map[Reason]string{
 	PromotionOverruled:       "elected, but the sync key had changed meanwhile: giving up the lead, to be elected by the new one",
 	RequestAsking:            "switchover requested: asking the candidates",
 	RequestDone:              "the switchover or failover that was asked for is done: clearing the request",
-	RequestRefused:           "the requested switchover is not possible: clearing the request",
+	RequestUnreadable:        "the requested switchover or failover is cleared: its time cannot be read",
+	RequestLate:              "the requested switchover or failover is cleared: its time passed more than loop_wait and a half ago",
+	RequestMisaddressed:      "the requested switchover or failover is cleared: it names another leader than this one, or the leader as its candidate, or, in pause, no candidate",
+	RequestNoMember:          "the requested switchover or failover is cleared: no member could be its candidate (it is not known, is tagged nofailover, or is not a synchronous standby)",
+	RequestNobodyAble:        "the requested switchover or failover is cleared: no candidate could take over (it gave no answer, is too far behind or on an older timeline, may not be promoted, or its watchdog does not work)",
+	RequestNoVotes:           "the requested switchover is cleared: with quorum commit too few of the voters gave an answer for anyone to win",
 	RequestScheduled:         "a switchover is scheduled",
 	ChangingUpstream:         "changing the upstream",
 	Outgrown:                 "the primary's settings have grown beyond those of this standby, which has stopped replaying: starting it with theirs",

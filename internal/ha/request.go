@@ -12,34 +12,37 @@ import (
 // for (B-660 to B-671). ok is false when there is nothing to do about it now.
 func request(o Observation) (Plan, bool) {
 	s, f := o.Store.Settings, o.Store.View.Failover
-	clear := do(RequestRefused, ClearFailover{Modified: f.Modified})
+	clear := func(why Reason) (Plan, bool) { return do(why, ClearFailover{Modified: f.Modified}), true }
 	at, scheduled, err := f.Scheduled()
 	switch {
 	case f.At != "" && s.Pause:
 		return Plan{}, false // B-511
 	case err != nil:
-		return clear, true // B-670: nobody can tell when
+		return clear(RequestUnreadable) // B-670: nobody can tell when
 	case scheduled && at.Sub(o.Wall) > 0 && !o.Server.Answering:
 		return Plan{}, false // nothing is settled
 	case scheduled && at.Sub(o.Wall) > 0:
 		return o.settled(wait(RequestScheduled, min(at.Sub(o.Wall), s.LoopWait))), true
 	case f.FulfilledBy(o.Me.Name): // before it could count as late: the old leader may have stopped slowly
-		return do(RequestDone, ClearFailover{Modified: f.Modified}), true
+		return clear(RequestDone)
 	case scheduled && o.Wall.Sub(at) > s.LoopWait*3/2:
-		return clear, true
+		return clear(RequestLate)
 	case f.Leader != "" && f.Leader != o.Me.Name, f.Candidate == o.Me.Name, s.Pause && f.Candidate == "":
-		return clear, true // B-662
+		return clear(RequestMisaddressed) // B-662
 	}
 	candidates := o.candidates(false)
 	if len(candidates) == 0 {
-		return clear, true
+		return clear(RequestNoMember)
 	}
 	voters := o.voters(candidates)
 	if plan, ok := askedNow(o, voters, RequestAsking); !ok {
 		return plan, true
 	}
-	if !o.failoverPossible(candidates, 0) || o.votesToCome(voters) <= o.Store.View.Sync.Quorum && o.byVotes() && f.Switchover() {
-		return clear, true
+	switch {
+	case o.byVotes() && f.Switchover() && o.votesToCome(voters) <= o.Store.View.Sync.Quorum:
+		return clear(RequestNoVotes)
+	case !o.failoverPossible(candidates, 0):
+		return clear(RequestNobodyAble)
 	}
 	if o.Job.Work == StartingPrimary {
 		return do(HandingOver, CancelJob{For: ForHandOver}), true // then the key is released

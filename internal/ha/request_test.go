@@ -20,6 +20,9 @@ func scheduled(text string) func(*Observation) {
 	return func(o *Observation) { o.Store.View.Failover.At = text }
 }
 
+// cleared is the end of a request.
+func cleared(why Reason) Plan { return do(why, ClearFailover{Modified: 8}) }
+
 // thirdSays adds n3's answer, its silence if it has no position.
 func thirdSays(end wal.Point) func(*Observation) {
 	return func(o *Observation) {
@@ -29,8 +32,7 @@ func thirdSays(end wal.Point) func(*Observation) {
 
 func TestALeaderIsAskedToStepDown(t *testing.T) {
 	handOver := do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})
-	refused := do(RequestRefused, ClearFailover{Modified: 8})
-	done := do(RequestDone, ClearFailover{Modified: 8})
+	done := cleared(RequestDone)
 	ask := func(names ...string) Plan {
 		var members []cluster.Member
 		for _, n := range names {
@@ -46,40 +48,40 @@ func TestALeaderIsAskedToStepDown(t *testing.T) {
 			o.Peers.Answers = []Peer{{Name: "n2", Silent: true}, {Name: "n3", End: at(3, flushed)}}
 		}), handOver},
 		{"B-661: a failover names no leader", requested("", "n2"), handOver},
-		{"B-662: for another leader", requested("n2", "n3"), refused},
+		{"B-662: for another leader", requested("n2", "n3"), cleared(RequestMisaddressed)},
 		{"B-662: the one asked for leads already", requested("n2", "n1"), done},
 		{"B-662: it does so by a failover", requested("", "n1"), done},
 		{"B-662: anybody but another one was to lead", requested("n2", ""), done},
 		{"B-662: also when that took longer than a schedule may be late", both(requested("n2", "n1"), scheduled("2030-01-02T11:00:00+00:00")), done},
 		{"B-670: but not before its time: n2 may lead again then", both(requested("n2", "n1"), scheduled("2030-01-02T12:00:04+00:00")),
 			wait(RequestScheduled, 4*time.Second)},
-		{"B-662: to itself", requested("n1", "n1"), refused},
-		{"B-662: to a member that is not there", requested("n1", "n9"), refused},
-		{"B-662: paused without a candidate", both(paused, requested("n1", "")), refused},
+		{"B-662: to itself", requested("n1", "n1"), cleared(RequestMisaddressed)},
+		{"B-662: to a member that is not there", requested("n1", "n9"), cleared(RequestNoMember)},
+		{"B-662: paused without a candidate", both(paused, requested("n1", "")), cleared(RequestMisaddressed)},
 		{"B-510: paused with one", paused, handOver},
-		{"B-662: the candidate is silent", answer(func(p *Peer) { *p = Peer{Name: "n2", Silent: true} }), refused},
-		{"S6, B-140: it carries nofailover", func(o *Observation) { o.Store.View.Members[1].Tags = cluster.Tags{"nofailover": true} }, refused},
-		{"S6, B-141: it says nofailover", answer(func(p *Peer) { p.Nofailover = true }), refused},
-		{"B-141: its watchdog failed", answer(func(p *Peer) { p.WatchdogFailed = true }), refused},
-		{"S6, B-141: it is too far behind", answer(func(p *Peer) { p.End.LSN = flushed - 1048577 }), refused},
+		{"B-662: the candidate is silent", answer(func(p *Peer) { *p = Peer{Name: "n2", Silent: true} }), cleared(RequestNobodyAble)},
+		{"S6, B-140: it carries nofailover", func(o *Observation) { o.Store.View.Members[1].Tags = cluster.Tags{"nofailover": true} }, cleared(RequestNoMember)},
+		{"S6, B-141: it says nofailover", answer(func(p *Peer) { p.Nofailover = true }), cleared(RequestNobodyAble)},
+		{"B-141: its watchdog failed", answer(func(p *Peer) { p.WatchdogFailed = true }), cleared(RequestNobodyAble)},
+		{"S6, B-141: it is too far behind", answer(func(p *Peer) { p.End.LSN = flushed - 1048577 }), cleared(RequestNobodyAble)},
 		{"B-141: it is not too far behind", answer(func(p *Peer) { p.End.LSN = flushed - 1048576 }), handOver},
-		{"B-141: check_timeline", both(answer(func(p *Peer) { p.End.Timeline = 2 }), func(o *Observation) { o.Store.Settings.CheckTimeline = true }), refused},
-		{"S2, B-140: a switchover to an asynchronous member", synchronous("on", 0, "n3"), refused},
+		{"B-141: check_timeline", both(answer(func(p *Peer) { p.End.Timeline = 2 }), func(o *Observation) { o.Store.Settings.CheckTimeline = true }), cleared(RequestNobodyAble)},
+		{"S2, B-140: a switchover to an asynchronous member", synchronous("on", 0, "n3"), cleared(RequestNoMember)},
 		{"B-663: a failover to one is asked for with open eyes", both(requested("", "n2"), synchronous("on", 0, "n3")), handOver},
 		{"L1, B-142: quorum commit, and there are votes for one of them", both(requested("n1", ""), synchronous("quorum", 1, "n2", "n3"), thirdSays(at(3, flushed))), handOver},
-		{"L1, B-142: there would be none", both(requested("n1", ""), synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), refused},
-		{"L1, B-142: a quorum counts while the mode is being changed", both(requested("n1", ""), synchronous("on", 1, "n2", "n3"), thirdSays(wal.Point{})), refused},
+		{"L1, B-142: there would be none", both(requested("n1", ""), synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), cleared(RequestNoVotes)},
+		{"L1, B-142: a quorum counts while the mode is being changed", both(requested("n1", ""), synchronous("on", 1, "n2", "n3"), thirdSays(wal.Point{})), cleared(RequestNoVotes)},
 		{"B-142: none is needed", both(requested("n1", ""), synchronous("quorum", 0, "n2", "n3"), thirdSays(wal.Point{})), handOver},
 		{"L1: who is named needs votes too", both(synchronous("quorum", 1, "n2", "n3"), thirdSays(at(3, flushed))), handOver},
-		{"L1: its own vote is not enough", both(synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), refused},
+		{"L1: its own vote is not enough", both(synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), cleared(RequestNoVotes)},
 		{"L1: the voters are asked", both(synchronous("quorum", 1, "n2", "n3"), func(o *Observation) { o.Peers = Peers{} }), ask("n2", "n3")},
 		{"B-663: a failover needs none", both(requested("", "n2"), synchronous("quorum", 1, "n2", "n3"), thirdSays(wal.Point{})), handOver},
 		{"B-670: not yet: the next look is when it is time", scheduled("2030-01-02T12:00:04+00:00"), wait(RequestScheduled, 4*time.Second)},
 		{"B-670: long before", scheduled("2030-01-03T12:00:00+00:00"), wait(RequestScheduled, loop)},
 		{"B-670: now", scheduled("2030-01-02T12:00:00+00:00"), handOver},
 		{"B-670: a little late", scheduled("2030-01-02T11:59:45+00:00"), handOver},
-		{"B-670: too late", scheduled("2030-01-02T11:59:44+00:00"), refused},
-		{"B-670: nobody knows whose clock", scheduled("2030-01-02T12:00:04"), refused},
+		{"B-670: too late", scheduled("2030-01-02T11:59:44+00:00"), cleared(RequestLate)},
+		{"B-670: nobody knows whose clock", scheduled("2030-01-02T12:00:04"), cleared(RequestUnreadable)},
 		{"B-511: paused, a schedule rests", both(paused, scheduled("2030-01-02T12:00:00+00:00")), wait(Leading, loop)},
 		{"nothing is requested", func(o *Observation) { o.Store.View.Failover = cluster.Failover{Modified: 8} }, wait(Leading, loop)},
 	})
@@ -134,9 +136,9 @@ func TestAStartThatTakesTooLong(t *testing.T) {
 		{"B-034: the candidate is asked first", both(switchover, func(o *Observation) { o.Peers = Peers{} }),
 			do(RequestAsking, AskPeers{Members: []cluster.Member{member("n2", cluster.RoleReplica)}, Within: time.Second})},
 		{"B-662: one that cannot take over is no reason", both(switchover, answer(func(p *Peer) { p.Silent = true })),
-			do(RequestRefused, ClearFailover{Modified: 8})},
+			cleared(RequestNobodyAble)},
 		{"S2: nor, in synchronous mode, one that may lack what was acknowledged", both(switchover, synchronous("on", 0, "n3")),
-			do(RequestRefused, ClearFailover{Modified: 8})},
+			cleared(RequestNoMember)},
 		{"B-670: it waits for its time, and nothing else is done", both(switchover, scheduled("2030-01-02T12:00:04+00:00")), wait(Busy, 4*time.Second)},
 		{"B-032: also while that is to come", both(requested("n1", "n2"), scheduled("2030-01-02T12:00:04+00:00")), do(BusyStartTooSlow, CancelJob{})},
 		{"what has begun to write is stopped in order, in a moment", both(switchover, func(o *Observation) { o.Server.Answering = true }), wait(Busy, loop)},
@@ -174,7 +176,7 @@ func TestALeaderWhoseServerIsStarting(t *testing.T) {
 			do(HandingOver, Stop{Mode: Fast, For: ForHandOver, Checkpoint: true})},
 		{"B-095: without a request it is waited for", requested("", ""), wait(Leading, soon)},
 		{"B-670: and before its time, with nothing written", scheduled("2030-01-02T12:00:04+00:00"), wait(Leading, soon)},
-		{"B-662: what is not possible is cleared", answer(func(p *Peer) { p.Silent = true }), do(RequestRefused, ClearFailover{Modified: 8})},
+		{"B-662: what is not possible is cleared", answer(func(p *Peer) { p.Silent = true }), cleared(RequestNobodyAble)},
 		{"who was elected is to be promoted first", func(o *Observation) { o.Server.Role = Standby }, wait(Leading, soon)},
 		{"a frozen server cannot be stopped in order", func(o *Observation) { o.Server.Frozen, o.Server.Starting = true, false }, wait(Leading, soon)},
 	})
