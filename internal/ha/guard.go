@@ -101,7 +101,7 @@ func (o *Observation) MayWrite() bool {
 func away(o Observation) Plan {
 	s := o.Store.Settings
 	switch {
-	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !o.Right.Barred && !s.Pause:
+	case o.Right.Leading && o.Server.Running && o.Server.Role == Standby && o.Server.Answering && o.Right.MayPromote && !o.Right.Barred && !s.Pause && o.promotesAlone():
 		return o.promotion()
 	case o.Server.Running && o.Server.Role != Standby && !s.Pause:
 		return keepSlotsAway(o, wait(StoreAway, s.LoopWait))
@@ -116,6 +116,13 @@ func away(o Observation) Plan {
 	default:
 		return keepSlotsAway(o, wait(StoreAway, s.LoopWait))
 	}
+}
+
+// promotesAlone reports that a promotion needs nothing of the store. In synchronous mode
+// the sync key has to be written first, and be what it was: an agent that was restarted
+// meanwhile, and has seen no key yet, would have commits wait for nobody (S2).
+func (o *Observation) promotesAlone() bool {
+	return o.Store.View.Revision > 0 && o.Store.Settings.Synchronous == ""
 }
 
 // keepSlotsAway goes on with the slots by the last view, where failsafe mode tells of

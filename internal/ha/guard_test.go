@@ -230,6 +230,9 @@ func TestTheStoreIsAway(t *testing.T) {
 		{"L1: who has won is promoted though the store has gone since", storeAway, do(Promotion, Promote{})},
 		{"S1: not without a permit", both(storeAway, over(time.Second)), wait(StoreAway, loop)},
 		{"P4: not while a promise to another leader holds", both(storeAway, func(o *Observation) { o.Right.MayPromote = false }), wait(StoreAway, loop)},
+		{"S2: in synchronous mode the sync key comes first", both(storeAway, synchronous("quorum", 1, "n2", "n3")), wait(StoreAway, loop)},
+		{"S2: above all when this life has seen none", both(storeAway, synchronous("quorum", 1, "n2", "n3"), unseen), wait(StoreAway, loop)},
+		{"S2: nor may another mode be in force than the one that it has seen last", both(storeAway, unseen), wait(StoreAway, loop)},
 		{"B-505: not while paused", both(storeAway, paused), wait(StoreAway, loop)},
 		{"not while it does not answer", both(storeAway, func(o *Observation) { o.Server.Answering = false }), wait(StoreAway, loop)},
 	})
@@ -242,6 +245,9 @@ func TestTheStoreIsAway(t *testing.T) {
 		{"S1: it never starts as primary, whatever it was", both(storeAway, down), wait(StoreAway, loop)},
 	})
 }
+
+// unseen is an agent that was started while the store was away.
+func unseen(o *Observation) { o.Store.View = cluster.View{} }
 
 func TestThePassIsPatientOnlyAsLongAsThePermit(t *testing.T) {
 	cases := []struct {

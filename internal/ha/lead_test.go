@@ -12,7 +12,7 @@ import (
 func elected() Observation {
 	o := standby()
 	o.Store.View.Leader, o.Right = cluster.Leader{Name: "n2", Lease: leaseID + 1}, leading()
-	o.Server.Streaming = false
+	o.Server.Streaming, o.Store.View.Revision = false, 10
 	return o
 }
 
