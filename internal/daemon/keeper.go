@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"matriarch/internal/boottime"
 	"matriarch/internal/cluster"
 	"matriarch/internal/config"
 	"matriarch/internal/fence"
@@ -62,8 +63,9 @@ type keeper struct {
 	// mayWrite: the server may be a primary, as the last pass has said.
 	mayWrite bool
 	until    deadline
-	heard    chan struct{} // closed by the next deadline
-	held     bool          // a pass of this life has said what follows
+	left     boottime.Instant // the deadline that the guard was found with
+	heard    chan struct{}    // closed by the next deadline
+	held     bool             // a pass of this life has said what follows
 	state    guarded
 	wake     func() // the agent
 	kill9    func() // ends the server without a guard
@@ -105,12 +107,13 @@ func (k *keeper) connect(ctx context.Context) (*fence.Guard, error) {
 		return nil, errors.Join(err, g.Close())
 	}
 	k.mu.Lock()
-	k.guard, k.off, k.server, k.armed = g, false, found.PID, found.Armed
+	k.guard, k.off, k.server, k.armed, k.left = g, false, found.PID, found.Armed, found.Deadline
 	k.state.found(found)
 	k.mu.Unlock()
 	k.keeping.Unlock()
 	k.watch.Go(func() { k.listen(g) })
 	k.tell()
+	k.poke() // its deadline may be near
 	return g, nil
 }
 

@@ -118,13 +118,24 @@ const answerLate = 150 * time.Millisecond
 func (k *keeper) untilOverdue() (time.Duration, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.guard == nil && !k.off || k.server == 0 || !k.armed || !k.until.known || k.state.frozen || k.state.looked == k.until {
+	d := k.newest()
+	if k.guard == nil && !k.off || k.server == 0 || !k.armed || !d.known && d.at == 0 || k.state.frozen || k.state.looked == d {
 		return 0, false
 	}
 	if k.off {
-		return max(0, k.until.at.Sub(boottime.Now())), true
+		return max(0, d.at.Sub(boottime.Now())), true
 	}
-	return max(0, k.until.at.Add(frozenLate).Sub(boottime.Now())), true
+	return max(0, d.at.Add(frozenLate).Sub(boottime.Now())), true
+}
+
+// newest is the newest deadline of this life. Before there is one it is what an earlier
+// life has left with the guard, which nobody else looks after then (S1). The mutex is held.
+func (k *keeper) newest() deadline {
+	d := k.until
+	if !d.known {
+		d.at = k.left
+	}
+	return d
 }
 
 // overdue looks after a guard that has not said that it freezes: somebody may have
@@ -133,7 +144,7 @@ func (k *keeper) untilOverdue() (time.Duration, bool) {
 // primaries can meet.
 func (k *keeper) overdue() {
 	k.mu.Lock()
-	g, d := k.guard, k.until
+	g, d := k.guard, k.newest()
 	if k.off && k.armed && k.server != 0 && d.at <= boottime.Now() {
 		k.state.looked = d
 		kill := k.kill9

@@ -320,6 +320,28 @@ func TestAGuardThatWasStoppedFreezesAllTheSame(t *testing.T) {
 	}
 }
 
+// TestAGuardThatWasStoppedKeepsToWhatAnEarlierLifeHasLeft: the next life has no permit yet,
+// and looks after the guard all the same.
+func TestAGuardThatWasStoppedKeepsToWhatAnEarlierLifeHasLeft(t *testing.T) {
+	dir := shortDir(t)
+	k := newTestKeeper(t, dir)
+	k.Deadline(in(time.Second))
+	pid := k.launched(t, sleeper(t))
+	k.close()
+	again := newTestKeeper(t, dir)
+	if left, err := again.Find(t.Context()); err != nil || left.Server != pid || !left.Armed {
+		t.Fatalf("left: %+v, %v", left, err)
+	}
+	if err := syscall.Kill(again.current().Found().GuardPID, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	again.Deadline(0)
+	again.awaitFrozen(t, true)
+	if again.current() == nil {
+		t.Error("the guard was lost")
+	}
+}
+
 // TestADeadlineWaitsForNobody has the slow side hang for good.
 func TestADeadlineWaitsForNobody(t *testing.T) {
 	k := newTestKeeper(t, shortDir(t))

@@ -15,8 +15,12 @@ type keeper struct {
 	known bool             // there was a permit in this life
 	at    boottime.Instant // until when the server may write; 0: it may not
 	told  boottime.Instant
-	armed bool // as told last
+	armed bool             // as told last
+	left  boottime.Instant // the deadline that the guard was found with
 	turn  int
+
+	kept         permit.Kept // the record of this life, if there was one
+	keeps, leads bool
 }
 
 var (
@@ -32,6 +36,9 @@ func (k *keeper) begin(p *agentProcess) {
 		g.giveUp = p.w.giveUp()
 	}
 	k.armed = g.armed
+	if g.armed && p.h.server.alive {
+		k.left = g.deadline
+	}
 }
 
 // deadline passes on until when the server may write. Before the first permit of
@@ -75,10 +82,14 @@ const (
 )
 
 func (k *keeper) lookAfter() {
-	if k.at == 0 || k.p.h.guard.stopped&bySignal == 0 {
+	at := k.at
+	if !k.known {
+		at = k.left
+	}
+	if at == 0 || k.p.h.guard.stopped&bySignal == 0 {
 		return // one that runs needs no looking after
 	}
-	k.watch(k.at)
+	k.watch(at)
 }
 
 // watch looks after the guard when its deadline has passed.
@@ -103,7 +114,10 @@ func (k *keeper) hold(mayWrite bool) {
 	if !g.alive {
 		g.begin()
 		g.giveUp = k.p.w.giveUp()
-		k.told, k.armed = 0, false
+		k.told, k.armed, k.left = 0, false, 0
+		if k.keeps {
+			g.keep(k.kept, k.leads)
+		}
 		if k.known {
 			k.tell()
 		}
@@ -132,6 +146,7 @@ func (k *keeper) permitted() error {
 // keep leaves a record with the guard.
 func (k *keeper) keep(kept permit.Kept, leading bool) error {
 	if k.p.h.guard.keep(kept, leading) {
+		k.kept, k.leads, k.keeps = kept, leading, true
 		return nil
 	}
 	return errGuardSilent

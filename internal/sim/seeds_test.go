@@ -117,6 +117,7 @@ func TestSeedsThatBrokeSomething(t *testing.T) {
 	}{
 		{"S1: a server is thawed in a promotion of its agent's last life", densely, 3000029, 0.075},
 		{"S1: also long after", densely, 3000076, 0.17},
+		{"S1: a guard is stopped as the agent's next life begins, which has no permit to look after", densely, 3001271, 0.225},
 		{"S2: a takeover that was decided on under the leader before the last", timed, 4000080, 0.24},
 		{"S2: a promotion before commits wait for whom they should", densely, 3000014, 0.49},
 		{"L1: all wait for a candidate that is not in the electorate", densely, 3000323, 0.131},
