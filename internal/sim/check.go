@@ -129,7 +129,7 @@ const holdBack = 450 * time.Millisecond
 func (w *World) mayBeAsked(from, h *host) bool {
 	s := h.server
 	return s.runs() && s.phase == ready && !s.primary && h.agent.runs() && w.net.joined(from.machine, h.machine) &&
-		!h.tags.Nofailover() && s.disk.systemID == w.systemID && w.net.loss == 0 && !w.slowed && w.etcdSlow == 0 && w.busy == 0 && w.replayLag == 0
+		!h.tags.Nofailover() && s.disk.systemID == w.systemID && w.net.loss == 0 && !w.net.slowed() && w.etcdSlow == 0 && w.busy == 0 && w.replayLag == 0
 }
 
 // acknowledged is a commit that a client was told of.

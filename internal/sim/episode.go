@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"matriarch/internal/cluster"
 	"matriarch/internal/permit"
 )
 
@@ -189,7 +190,7 @@ func (w *World) successor() bool {
 // nobody else may (B-112).
 func (w *World) able(h *host) bool {
 	s := h.server
-	if key := w.etcd.snapshot().View().Sync; w.set.Sync == "on" && key.Leader != "" && !key.Includes(h.name) {
+	if key := w.etcd.snapshot().View().Sync; w.set.Sync == "on" && key.Leader != "" && !key.Includes(h.name) || !w.mayBeVoted(h, key) {
 		return false
 	}
 	if !s.runs() || s.primary || s.phase != ready || !h.agent.runs() || h.tags.Nofailover() || s.disk.systemID != w.systemID || !w.complete(s) {
@@ -202,6 +203,24 @@ func (w *World) able(h *host) bool {
 		}
 	}
 	return 2*reached > len(w.etcd.members) && s.receiver.connected
+}
+
+// mayBeVoted reports that a host can have the votes that it needs, where there is a vote:
+// of voters that are down, or not heard, it gets none (B-135, S2).
+func (w *World) mayBeVoted(h *host, key cluster.Sync) bool {
+	if w.set.Sync == "" || key.Leader == "" || w.set.Sync == "on" && key.Quorum == 0 {
+		return true
+	}
+	votes := -1
+	if key.Includes(h.name) {
+		votes = 0
+	}
+	for _, v := range w.hosts {
+		if s := v.server; v != h && key.Includes(v.name) && s.runs() && s.phase == ready && !s.primary && v.agent.runs() && w.net.joined(v.machine, h.machine) {
+			votes++
+		}
+	}
+	return votes >= key.Quorum
 }
 
 // await is L1: a primary within permit + 1 s, and a moment for a new leader of etcd.

@@ -390,7 +390,6 @@ func (w *World) lossyNetwork() func() {
 func (w *World) slowNetwork() func() {
 	most := w.upTo(2 * w.permit)
 	w.tell("FAULT messages take up to %v on some links", most)
-	w.slowed = true
 	slow := make([][]bool, len(w.machines))
 	for i := range slow {
 		slow[i] = make([]bool, len(w.machines))
@@ -401,7 +400,6 @@ func (w *World) slowNetwork() func() {
 		}
 	}
 	return func() {
-		w.slowed = false
 		for i := range slow {
 			for j := range slow[i] {
 				if slow[i][j] {

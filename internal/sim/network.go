@@ -1,6 +1,9 @@
 package sim
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // network joins the machines. What it does to a message is decided when the
 // message is sent, and once more when it arrives: a link that was cut meanwhile
@@ -71,4 +74,14 @@ func (n *network) arrive(from, to int, arrive func()) {
 	if n.open(from, to) {
 		arrive()
 	}
+}
+
+// slowed reports that some way is slow.
+func (n *network) slowed() bool {
+	for _, ways := range n.slow {
+		if slices.Max(ways) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -64,7 +64,6 @@ type World struct {
 	rewind      bool
 	etcdSlow    time.Duration
 	busy        time.Duration // how late timers are
-	slowed      bool          // some links are
 	waking      bool
 	supervised  bool // agents that end are started again
 
