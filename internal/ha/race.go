@@ -224,9 +224,12 @@ func (o Observation) opponents() []cluster.Member {
 // silentLeader reports that a member is the leader that has gone silent. It is not
 // asked: it would only cost the time until it does not answer. One that by its own last
 // word is a standby is asked: it has fallen silent between the key and its promotion,
-// perhaps for its agent alone, and its server may hold what no other one does (S6).
+// perhaps for its agent alone, and its server may hold what no other one does (S6). So
+// is one whose server has just said, when its log was read, that it is in recovery: it
+// has come back as a standby, and has not been able to write so into its key.
 func (o Observation) silentLeader(m cluster.Member) bool {
-	return m.Name == o.Store.View.Leader.Name && m.Role != cluster.RoleReplica && o.Contested()
+	back := o.Log.Leader == m.Name && !o.Log.Failed && !o.Log.Primary && o.Log.Age < answersFresh
+	return m.Name == o.Store.View.Leader.Name && m.Role != cluster.RoleReplica && !back && o.Contested()
 }
 
 // askAhead is how long before the end of the quiet period the others are asked, so

@@ -85,6 +85,11 @@ func silentLeader() Observation {
 	return o
 }
 
+// backAsStandby is n1's log, read a moment ago: its server is in recovery.
+func backAsStandby(o *Observation) {
+	o.Log = LeaderLog{Leader: "n1", SystemID: systemID, History: historyOfThree(), Age: soon}
+}
+
 // unpromoted are the members when n1 took the lead and has not said since that it was
 // promoted.
 func unpromoted(o *Observation) []cluster.Member {
@@ -123,6 +128,16 @@ func TestALeaderFallsSilent(t *testing.T) {
 			o.Store.View.Members, o.Right.Electorate = unpromoted(o), []string{"n2", "n3"}
 			o.Peers.Answers = append([]Peer{{Name: "n1", End: at(4, 0x10)}}, o.Peers.Answers...)
 		}, wait(RaceOutranked, 2*soon)},
+		{"S6: so is one whose server is a standby again, as it said when its log was read", both(backAsStandby, func(o *Observation) { o.Peers = Peers{} }),
+			do(RaceAsking, AskPeers{Members: []cluster.Member{member("n1", cluster.RolePrimary), member("n3", cluster.RoleReplica)}, Within: time.Second / 3})},
+		{"S6: and what it has on a newer timeline is not passed over", both(backAsStandby, func(o *Observation) {
+			o.Peers.Answers = append([]Peer{{Name: "n1", End: at(4, 0x10)}}, o.Peers.Answers...)
+		}), wait(RaceOutranked, 2*soon)},
+		{"L1: it is passed over if it is silent", both(backAsStandby, func(o *Observation) {
+			o.Peers.Answers = append([]Peer{{Name: "n1", Silent: true}}, o.Peers.Answers...)
+		}), acquire(RaceWon)},
+		{"L1: a word of long ago tells nothing", both(backAsStandby, func(o *Observation) { o.Log.Age = answersFresh }), acquire(RaceWon)},
+		{"nor does one that did not come", both(backAsStandby, func(o *Observation) { o.Log.Failed = true }), acquire(RaceWon)},
 		{"L1: it is if it is not, or gives no answer", func(o *Observation) {
 			o.Store.View.Members = unpromoted(o)
 			o.Peers.Answers = append([]Peer{{Name: "n1", Silent: true}}, o.Peers.Answers...)
