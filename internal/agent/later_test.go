@@ -20,15 +20,14 @@ func TestAWordOfTheStoreBreaksOffACallOfIt(t *testing.T) {
 		n := live(t, func(cfg *Config) { cfg.Store = silent{cfg.Store, &cut} })
 		ctx, cancel := context.WithCancel(t.Context())
 		done := running(ctx, n)
-		time.Sleep(12 * time.Second) // a renewal is due in the next pass
 		cut.Store(true)
-		n.Wake()
-		synctest.Wait()
+		n.untilItWaits()
 		if o := n.Latest().Observation; o.Store.Current || o.Store.Later || !o.Right.Leading {
 			t.Fatalf("nobody has told of anything yet: %+v, %+v", o.Store, o.Right)
 		}
 		n.put("members/n2", "{}") // not of a leader
 		synctest.Wait()
+		n.untilItWaits()
 		if n.Latest().Observation.Store.Later {
 			t.Error("a member's key was taken for that of a leader")
 		}
@@ -47,6 +46,45 @@ func TestAWordOfTheStoreBreaksOffACallOfIt(t *testing.T) {
 		synctest.Wait()
 		if o := n.Latest().Observation; !o.Store.Current || o.Store.Later {
 			t.Errorf("the store is back: %+v", o.Store)
+		}
+		cancel()
+		<-done
+	})
+}
+
+// untilItWaits returns when a pass waits for the store to answer.
+func (n *node) untilItWaits() {
+	n.t.Helper()
+	for range 600 {
+		synctest.Wait()
+		n.mu.Lock()
+		waits := n.cut != nil
+		n.mu.Unlock()
+		if waits {
+			return
+		}
+		time.Sleep(100 * time.Millisecond) // virtual
+	}
+	n.t.Fatal("no pass has waited for the store in a minute")
+}
+
+// TestTheEndOfWorkBreaksOffACallOfTheStore: the next step of the way back does not wait for
+// an election of the store's, which a renewal is held up by.
+func TestTheEndOfWorkBreaksOffACallOfTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var cut atomic.Bool
+		n := live(t, func(cfg *Config) { cfg.Store = silent{cfg.Store, &cut} })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := running(ctx, n)
+		cut.Store(true)
+		n.untilItWaits()
+		n.server.set(func() {
+			n.server.last = ha.Finished{Count: n.server.last.Count + 1, Work: ha.Copying}
+		})
+		n.server.changed <- struct{}{}
+		synctest.Wait()
+		if got := n.Latest().Observation.Last; got.Work != ha.Copying {
+			t.Errorf("the pass goes on waiting for the store, and has not seen what ended: %+v", got)
 		}
 		cancel()
 		<-done

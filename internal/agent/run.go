@@ -15,12 +15,13 @@ import (
 //
 // A change of the right to write, or to take the lead, breaks off the call of the
 // store that the pass is waiting in: clients wait for what follows from it. So does what
-// is heard of a store while that is away, for the way back to a leader begins with it.
+// is heard of a store while that is away, for the way back to a leader begins with it, and
+// the end of the server, or of work on it, for the next step of that way does.
 func (a *Agent) Run(ctx context.Context) error {
-	urgent, changed := make(chan struct{}, 1), make(chan struct{}, 1)
+	changed := make(chan struct{}, 1)
 	attending, stop := context.WithCancel(ctx)
 	var attendant sync.WaitGroup
-	attendant.Go(func() { a.attend(attending, urgent, changed) })
+	attendant.Go(func() { a.attend(attending, changed) })
 	defer attendant.Wait()
 	defer stop()
 	timer := time.NewTimer(0)
@@ -40,31 +41,29 @@ func (a *Agent) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
-		case <-a.cfg.Server.Changed():
-		case <-urgent:
 		case <-a.wake:
 		case <-timer.C:
 		}
 	}
 }
 
-// attend passes on that the right has changed, or the store.
-func (a *Agent) attend(ctx context.Context, urgent, changed chan<- struct{}) {
+// attend passes on that the right has changed, the store, or the server.
+func (a *Agent) attend(ctx context.Context, changed chan<- struct{}) {
 	for {
-		to := urgent
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.cfg.Right.Changed():
 			a.breakOff()
+		case <-a.cfg.Server.Changed():
+			a.breakOff()
 		case <-a.cfg.Store.Changed():
-			to = changed
 			if _, current := a.cfg.Store.Mirror(); !current {
 				a.breakOff()
 			}
 		}
 		select {
-		case to <- struct{}{}:
+		case changed <- struct{}{}:
 		default: // one is waiting already
 		}
 	}
