@@ -63,11 +63,13 @@ func TestCloneStreamPromoteRewind(t *testing.T) {
 	n2.must(n2.CreateSlot(within(t), "n1"))
 	up := n2.self
 	up.Slot = "n1"
+	quick := n1.willSyncQuickly()
 	n1.must(n1.StartStandby(within(t), up))
 	n1.must(n1.WaitReady(within(t)))
 	n1.waitStreaming()
 	n1.caughtUp(n2)
 	n1.wantSQL("select who, count(*) from t group by 1 order by 1", "common", "n2")
+	n1.syncedQuickly(quick)
 	if st := n1.Status(within(t)); st.Timeline != 2 || !st.InRecovery {
 		t.Fatalf("%+v", st)
 	}

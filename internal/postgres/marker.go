@@ -50,6 +50,7 @@ func (c Config) markerPaths() []string {
 // begin writes the marker, before the first byte of the directory changes.
 func (s *Server) begin(what, from string) error {
 	cfg := s.cfg()
+	s.setDurable(false)
 	text, err := json.Marshal(Unfinished{What: what, From: from, Since: s.clock()})
 	if err != nil {
 		return fmt.Errorf("mark %s as unfinished: %w", cfg.DataDir, err)

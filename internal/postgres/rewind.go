@@ -56,12 +56,18 @@ func (s *Server) Rewind(ctx context.Context, source Upstream, progress func(stri
 	if err != nil {
 		return fmt.Errorf("rewind from %s: %w", source.label(), err)
 	}
-	if err := errors.Join(s.adoptCopy(), s.syncData(ctx)); err != nil {
+	roots, err := s.cfg().dataRoots()
+	if err == nil {
+		// Everything, wherever it lies, before the marker goes.
+		err = errors.Join(s.adoptCopy(), durable.SyncTree(ctx, roots...))
+	}
+	if err == nil {
+		err = s.finish()
+	}
+	if err != nil {
 		return fmt.Errorf("rewind from %s: %w", source.label(), err)
 	}
-	if err := s.finish(); err != nil {
-		return fmt.Errorf("rewind from %s: %w", source.label(), err)
-	}
+	s.setDurable(s.syncfsIsQuick(roots))
 	s.log.Info("rewind is complete", "source", source.label(), "took", s.clock().Sub(began))
 	s.announce()
 	return nil
@@ -169,15 +175,6 @@ func (s *Server) rewindArguments(ctx context.Context, source Upstream) ([]string
 		args = append(args, "--config-file="+cfg.mainFile())
 	}
 	return args, nil
-}
-
-// syncData makes the data directory durable, with what lies elsewhere.
-func (s *Server) syncData(ctx context.Context) error {
-	roots, err := s.cfg().dataRoots()
-	if err != nil {
-		return fmt.Errorf("sync the data directory: %w", err)
-	}
-	return durable.SyncTree(ctx, roots...)
 }
 
 // dataRoots are the data directory, and what links in it lead to: the log, where that has

@@ -69,6 +69,7 @@ type Server struct {
 	warned     []string   // what the settings were wrong in before the server was asked
 	reloadedAs *process   // the process that is known to have read the files
 	restoring  *restoring // nil but during a custom bootstrap
+	synced     bool       // the whole directory is durable as it is, see setDurable
 	closed     bool
 
 	files sync.Mutex // one writer of the configuration files at a time

@@ -118,7 +118,7 @@ func (s *Server) start(ctx context.Context, standby bool) error {
 	for _, warning := range files.effective.Warnings {
 		s.log.Warn(warning)
 	}
-	p, err := s.launch(ctx, cfg, files.effective.CommandLine, standby)
+	p, err := s.launch(ctx, cfg, append(files.effective.CommandLine, s.quickSync(ctx, cfg)...), standby)
 	if err != nil {
 		return fmt.Errorf("start on %s: %w", cfg.DataDir, err)
 	}
