@@ -106,6 +106,8 @@ type Knowledge struct {
 	TTL       time.Duration // of the lease
 	Members   []string      // who may succeed this node; nil: not known, for the store was never seen
 	Sole      bool          // if there is nobody, nobody may succeed it: it is its own quorum
+	Unarmed   bool          // nothing stops its server at the end of the permit: the cluster is paused, or was
+	Key       int64         // revision of the electorate key under which that is so
 	Mixed     bool          // there are members that go by the lease alone
 	Position  wal.Point     // how far this node's server has got
 	Promotion wal.Timeline  // the one that a promotion would begin, as far as is known; 0: the server is a primary
@@ -253,7 +255,7 @@ func (a *Agent) limit(ctx context.Context, most time.Duration) (context.Context,
 func (a *Agent) hold(ctx context.Context, o ha.Observation) {
 	ctx, cancel := a.limit(ctx, serverTimeout)
 	defer cancel()
-	a.cfg.Server.Hold(ctx, o.MayWrite() && !o.HandsOff())
+	a.cfg.Server.Hold(ctx, o.Held())
 }
 
 // callBack has the user's commands run that this pass calls for.
@@ -269,7 +271,8 @@ func (a *Agent) callBack(o ha.Observation, plan ha.Plan) {
 
 // knowledge is what this pass knows that the right to write hangs on.
 func knowledge(o ha.Observation) Knowledge {
-	k := Knowledge{Permit: o.Store.Settings.Permit, TTL: o.Store.Settings.TTL, Position: o.Server.End, Members: []string{}}
+	k := Knowledge{Permit: o.Store.Settings.Permit, TTL: o.Store.Settings.TTL, Position: o.Server.End, Members: []string{},
+		Unarmed: o.Unarmed(), Key: o.Right.Key}
 	if o.Server.Role != ha.Primary {
 		k.Promotion = o.NextTimeline()
 	}

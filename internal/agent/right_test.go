@@ -21,6 +21,7 @@ type fakeRight struct {
 	changed chan struct{}
 	leading bool
 	length  time.Duration // of the permit
+	unarmed bool          // the electorate says so
 	off     bool          // no guard
 	mixed   bool          // Patroni's members are there
 	bound   bool          // by a promise not to take over
@@ -71,7 +72,7 @@ func (r *fakeRight) put() {
 func (r *fakeRight) State(time.Time) ha.Right {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := ha.Right{Leading: r.leading, Guarded: !r.off, FreeIn: ha.Idle, Mixed: r.mixed}
+	s := ha.Right{Leading: r.leading, Guarded: !r.off, FreeIn: ha.Idle, Mixed: r.mixed, Unarmed: r.unarmed}
 	switch {
 	case r.leading:
 		s.Left, s.MayPromote = r.length, r.length > 0

@@ -310,7 +310,7 @@ func TestParseAfterIsParse(t *testing.T) {
 		"failover":   {Data: []byte(`{}`), Modified: 8},
 		"sync":       {Data: []byte(`[]`), Modified: 8},
 		"failsafe":   {Data: []byte(`{"n1":"http://n1"}`), Modified: 8},
-		"electorate": {Data: []byte(`{"leader":"n1"}`), Modified: 8},
+		"electorate": {Data: []byte(`{"leader":"n1","unarmed":true}`), Modified: 8},
 	}
 	gone := map[string]Entry{"leader": entries["leader"]}
 	for name, content := range map[string]map[string]Entry{"the same": entries, "another": later, "less": gone} {
@@ -318,6 +318,21 @@ func TestParseAfterIsParse(t *testing.T) {
 			if got, want := ParseAfter(before, 11, content), Parse(11, content); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s content after the %s: %+v, want %+v", name, what, got, want)
 			}
+		}
+	}
+}
+
+func TestWhoseServerNothingStopsIsRead(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"leader":"n1","members":["n2"],"unarmed":true}`: "n1",
+		`{"leader":"n1","members":["n2"]}`:                "",
+		`{"leader":"n1","unarmed":false}`:                 "",
+		`{"leader":"n1","unarmed":true,"released":true}`:  "", // it was stopped before that was written
+		`{"unarmed":true}`:                                "",
+		`[]`:                                              "",
+	} {
+		if got := Parse(9, map[string]Entry{"electorate": {Data: []byte(text), Modified: 8}}).Unarmed; got != want {
+			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
 }

@@ -36,6 +36,7 @@ type View struct {
 	Failover   Failover
 	Sync       Sync
 	Failsafe   map[string]string // member name to API URL; nil without the key
+	Unarmed    string            // the leader of the electorate, when nothing stops its server at the end of its permit; else empty
 
 	// Faults says, one sentence each, what in the store could not be read.
 	Faults []string
@@ -118,13 +119,13 @@ func ParseAfter(before View, revision int64, entries map[string]Entry) View {
 		v.Config = parseConfig(e, &v.Faults)
 	}
 	v.read, v.Status, v.History, v.Failover = before.read, before.Status, before.History, before.Failover
-	v.Sync, v.Failsafe = before.Sync, before.Failsafe
+	v.Sync, v.Failsafe, v.Unarmed = before.Sync, before.Failsafe, before.Unarmed
 	readNew(entries["status"], &v.read.status, &v.Faults, func(e Entry, faults *[]string) { v.Status = parseStatus(e, entries["optime/leader"], faults) })
 	readNew(entries["history"], &v.read.history, &v.Faults, func(e Entry, faults *[]string) { v.History = parseHistory(e, faults) })
 	readNew(entries["failover"], &v.read.failover, &v.Faults, func(e Entry, _ *[]string) { v.Failover = parseFailover(e) })
 	readNew(entries["sync"], &v.read.sync, &v.Faults, func(e Entry, faults *[]string) { v.Sync = parseSync(e, faults) })
 	readNew(entries["failsafe"], &v.read.failsafe, &v.Faults, func(e Entry, faults *[]string) { v.Failsafe = parseFailsafe(e, faults) })
-	readNew(entries["electorate"], &v.read.electorate, &v.Faults, checkElectorate)
+	readNew(entries["electorate"], &v.read.electorate, &v.Faults, func(e Entry, faults *[]string) { v.Unarmed = checkElectorate(e, faults) })
 	for key, e := range entries {
 		name, ok := strings.CutPrefix(key, "members/")
 		if !ok || name == "" || strings.Contains(name, "/") {
@@ -187,14 +188,20 @@ func parseLeader(e Entry, faults *[]string) Leader {
 	return Leader{Name: string(e.Data), Lease: e.Lease, Modified: e.Modified}
 }
 
-// checkElectorate names what is wrong with the key that package permit reads.
-func checkElectorate(e Entry, faults *[]string) {
+// checkElectorate names what is wrong with the key that package permit reads, and returns
+// the leader that it says is unarmed.
+func checkElectorate(e Entry, faults *[]string) (unarmed string) {
 	if e.Modified == 0 {
-		return
+		return ""
 	}
-	if f, err := object(e.Data); err != nil || f.text("leader") == "" {
+	f, err := object(e.Data)
+	switch {
+	case err != nil || f.text("leader") == "":
 		*faults = append(*faults, "electorate does not name a leader: nobody may take over until the leader has put it again")
+	case string(f["unarmed"]) == "true" && string(f["released"]) != "true":
+		return f.text("leader")
 	}
+	return ""
 }
 
 // Member finds a member by its exact name.

@@ -265,6 +265,9 @@ func (p picture) footer() string {
 	if p.settings.Pause {
 		b.WriteString(" Maintenance mode: on\n")
 	}
+	if name := p.unstopped(); name != "" {
+		fmt.Fprintf(&b, " Nobody takes over from %s: %s\n", name, unstoppedText)
+	}
 	if f := p.view.Failover; f.At != "" {
 		fmt.Fprintf(&b, " Switchover scheduled at: %s\n", f.At)
 		if f.Leader != "" {

@@ -80,10 +80,25 @@ func (c *pausing) run(ctx context.Context, wait bool) error {
 		}
 		return c.out.end()
 	}
+	if name := c.before.unstopped(); name != "" && !c.pause {
+		c.warn(fmt.Sprintf("Nobody takes over from %s: %s", name, unstoppedText))
+	}
 	done := map[bool]string{true: "cluster management is paused", false: "cluster management is resumed"}[c.pause]
 	c.out.line("Success: %s\n", done)
 	c.out.add(outcome{Result: resultDone, Code: answer.Code, Text: done})
 	return c.out.end()
+}
+
+// unstoppedText is what a person has to know of a leader that was lost in a pause.
+const unstoppedText = "its agent ended in a pause, and nothing stops its PostgreSQL. Start its agent; or, when that PostgreSQL is surely down: failover --candidate NAME"
+
+// unstopped is the member whose server may be writing with nobody to stop it: the last to
+// lead, whose lease ended in a pause.
+func (p picture) unstopped() string {
+	if p.view.Leader.Name != "" {
+		return ""
+	}
+	return p.view.Unarmed
 }
 
 // wait for every member that could be asked to publish what it was told. The ones

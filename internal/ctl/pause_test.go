@@ -52,3 +52,31 @@ func TestPauseWaitsForAll(t *testing.T) {
 	w.expect(t, "pause --wait -f tsv", "Action\tCluster\tMember\tResult\tCode\tText\npause\tharbor\tpier3\tunknown\t\tno sign of the pause after 1s\n",
 		"'pause' request sent, waiting until it is recognized by all nodes\npier3 members didn't recognized pause state after 1 seconds\n", ExitUnknown)
 }
+
+// TestALeaderThatWasLostInAPauseIsNamed: nobody takes over from it, and only a person knows
+// whether its server is down.
+func TestALeaderThatWasLostInAPauseIsNamed(t *testing.T) {
+	const text = "Nobody takes over from pier1: its agent ended in a pause, and nothing stops its PostgreSQL. " +
+		"Start its agent; or, when that PostgreSQL is surely down: failover --candidate NAME\n"
+	w := newWorld(t, harbor)
+	m := w.serve("pier2", always(200, "{}"))
+	w.put("config", `{"pause":true}`)
+	w.put("electorate", `{"leader":"pier1","members":["pier2"],"unarmed":true}`)
+	if out, _, _ := w.run("list"); strings.Contains(out, "Nobody takes over") {
+		t.Errorf("its lease has not ended, and list says\n%s", out)
+	}
+	w.remove("leader")
+	if out, _, _ := w.run("list"); !strings.HasSuffix(out, "+\n Maintenance mode: on\n "+text) {
+		t.Errorf("list says\n%s", out)
+	}
+	w.set("pier1", "api_url", "")
+	out, errs, code := w.run("resume")
+	if want(t, out, "Success: cluster management is resumed\n"); !strings.HasSuffix(errs, " - WARNING - "+text) || code != 0 {
+		t.Errorf("exit %d\n%s", code, errs)
+	}
+	w.put("config", `{}`)
+	if _, errs, _ := w.run("pause"); strings.Contains(errs, "Nobody takes over") {
+		t.Errorf("pause says\n%s", errs)
+	}
+	want(t, m.requests(), "PATCH /config {\"pause\":null}\nPATCH /config {\"pause\":true}")
+}

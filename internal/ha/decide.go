@@ -16,6 +16,9 @@ func Decide(o Observation) Plan {
 		return plan
 	}
 	plan := upkeep(o, withSchedule(o, forRestart(o, decide(o))))
+	if plan.LookAgain > 0 && o.Right.Leading && o.Right.Unarmed && !o.Store.Settings.Pause {
+		plan.LookAgain = min(plan.LookAgain, soon) // the guard is being armed, and the others shall know
+	}
 	if end := o.Patience(); end > 0 && plan.LookAgain > 0 {
 		plan.LookAgain = min(plan.LookAgain, end) // without a guard this is who stops the server
 	}

@@ -14,7 +14,7 @@ func guard(o Observation) (Plan, bool) {
 		return Plan{}, false
 	}
 	r, leadership := o.Right, o.Leadership()
-	mayWin := leadership == Nobody && !o.Server.Frozen && (o.Server.Answering || o.Server.Starting || o.Job.Work != NoWork)
+	mayWin := leadership == Nobody && !o.Server.Frozen && !(o.unstopped() && !o.namedByHand()) && (o.Server.Answering || o.Server.Starting || o.Job.Work != NoWork)
 	switch {
 	case leadership == Theirs: // an answer: not one more instruction
 		if foreign(o) {

@@ -99,6 +99,10 @@ type Right struct {
 	// LedLast: the store names this node as the last one that led, and it does not lead. A
 	// leader of Patroni's that came and went unseen leaves no trace there.
 	LedLast bool
+	// Unarmed: the electorate says that nothing stops its leader's server at the end of its
+	// permit, or says nothing else for certain: the guard was disarmed in a pause. While this
+	// node leads or LedLast is so, that is this node's.
+	Unarmed bool
 	// Electorate is who may take over besides; nobody: anyone. A member outside it
 	// cannot win, however far it has got, until a leader takes it in.
 	Electorate []string

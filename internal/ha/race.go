@@ -21,6 +21,8 @@ func race(o Observation) Plan {
 		return wait(Steady, soon) // starting, or too busy to say
 	case s.Pause:
 		return racePaused(o)
+	case o.unstopped() && !o.namedByHand():
+		return wait(RaceUnarmed, s.LoopWait)
 	case o.Server.Role == Primary:
 		if o.Server.End.Timeline < o.Store.View.Timeline() { // B-105: somebody was promoted since
 			return do(RaceStaleTimeline, Stop{Mode: Immediate, For: ForDemotion})
@@ -60,6 +62,8 @@ func racePaused(o Observation) Plan {
 	f := o.Store.View.Failover
 	named := f.Candidate == o.Me.Name && f.At == "" && !o.Me.Tags.Nofailover() && !o.unprepared()
 	switch {
+	case named && o.Server.Role != Primary && o.unstopped() && !o.namedByHand():
+		return wait(RaceUnarmed, o.Store.Settings.LoopWait) // a switchover is in order, and that is the old leader's to begin
 	case named, o.Server.Role == Primary && !o.superseded():
 		return take(o, RaceWon)
 	case o.Server.Role == Primary:

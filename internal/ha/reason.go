@@ -50,6 +50,7 @@ const (
 	RaceWon
 	RaceRetaken
 	RaceExcluded
+	RaceUnarmed
 	RaceBehind
 	RaceOutranked
 	RaceLessPreferred
@@ -130,6 +131,7 @@ var reasonText = map[Reason]string{
 	RaceWon:                  "no leader and none better: taking the lead",
 	RaceRetaken:              "running as primary with the leader key gone: taking it again",
 	RaceExcluded:             "no leader, and this member may not lead",
+	RaceUnarmed:              "the last leader's agent ended in a pause, and its PostgreSQL may be taking writes with nothing to stop it: waiting for that agent, or for a failover by hand to a named candidate",
 	RaceBehind:               "no leader, and this member is too far behind",
 	RaceOutranked:            "no leader, and another member is ahead",
 	RaceLessPreferred:        "no leader, and another member is as far and preferred",

@@ -171,6 +171,9 @@ func (d *Driver) write(now boottime.Instant) {
 		if w, ok := d.node.follower.Retire(now); ok {
 			d.hands().Commit(w)
 		}
+		if w, ok := d.node.Disown(now); ok {
+			d.hands().Commit(w)
+		}
 	}
 }
 

@@ -24,6 +24,12 @@ type Electorate struct {
 	// then. It is its own quorum, as one that is alone in Patroni's failsafe key.
 	Sole bool
 
+	// Unarmed: the leader's guard is disarmed, or may be, for the cluster was paused when the
+	// key was put. It is put before the guard is disarmed, and without this again when the
+	// guard is armed: an agent that has ended between the two leaves a server that nothing
+	// stops, however long its permit has been over.
+	Unarmed bool
+
 	// Timeline is the highest number that a leader has claimed for the timeline of its
 	// promotion; 0: none was. Two that were given the same one could not be told apart
 	// afterwards (S3), and a leader can be lost between its promotion and the first word
@@ -38,6 +44,7 @@ type electorateJSON struct {
 	PermitMS int64    `json:"permit_ms"` // milliseconds
 	Released bool     `json:"released,omitempty"`
 	Sole     bool     `json:"sole,omitempty"`
+	Unarmed  bool     `json:"unarmed,omitempty"`
 	Timeline uint32   `json:"timeline,omitempty"`
 }
 
@@ -49,6 +56,7 @@ func (e Electorate) Encode() []byte {
 		PermitMS: e.Permit.Milliseconds(),
 		Released: e.Released,
 		Sole:     e.Sole,
+		Unarmed:  e.Unarmed,
 		Timeline: e.Timeline,
 	})
 }
@@ -72,6 +80,7 @@ func ParseElectorate(data []byte) (Electorate, bool) {
 	}
 	read("leader", &e.Leader)
 	read("released", &e.Released)
+	read("unarmed", &e.Unarmed)
 	read("timeline", &e.Timeline)
 	if read("members", &members) {
 		e.Members = names(members, e.Leader)
@@ -100,7 +109,7 @@ func names(list []any, leader string) (members []string) {
 
 // Equal reports whether two electorates would be written alike.
 func (e Electorate) Equal(o Electorate) bool {
-	return e.Leader == o.Leader && e.Released == o.Released && e.Sole == o.Sole && e.Timeline == o.Timeline && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
+	return e.Leader == o.Leader && e.Released == o.Released && e.Sole == o.Sole && e.Unarmed == o.Unarmed && e.Timeline == o.Timeline && e.Permit.Milliseconds() == o.Permit.Milliseconds() &&
 		slices.Equal(e.Members, o.Members)
 }
 

@@ -104,6 +104,12 @@ func (d *Driver) Want(members []string, sole bool) {
 	}
 }
 
+// Unarmed says whether the electorate has to say so while this node leads, see Node.
+func (d *Driver) Unarmed(unarmed bool, key int64) {
+	d.rested = 0
+	d.node.Unarmed(unarmed, key)
+}
+
 // SetLength changes the permit's length on a running cluster.
 func (d *Driver) SetLength(length time.Duration) {
 	d.rested = 0

@@ -84,6 +84,7 @@ type State struct {
 	Suspect bool             // since then, evidence that it is gone
 	Overdue bool             // the leader is silent for half a permit, or suspect: time to ask for positions
 	LedLast bool             // nobody is known to have led since this node did
+	Unarmed bool             // the electorate says that its leader's guard may be disarmed
 
 	Mixed          bool // the permit ends with the lease too, for a member of Patroni's may race
 	Electorate     Electorate

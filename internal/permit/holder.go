@@ -46,9 +46,11 @@ type Holder struct {
 
 	wanted []string // who should be in the electorate
 	sole   bool     // and with nobody in it nobody may take over
-	peers  map[string]*peer
-	beats  []beat // sent of late, in order of sequence
-	last   int64  // sequence
+
+	unarmed bool // the key is to say so
+	peers   map[string]*peer
+	beats   []beat // sent of late, in order of sequence
+	last    int64  // sequence
 }
 
 // peer is what a member last said.

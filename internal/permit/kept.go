@@ -69,6 +69,9 @@ func (n *Node) Adopt(kept Kept, permit boottime.Instant, now boottime.Instant) {
 	}
 	n.settle(now)
 	if n.holder != nil {
+		if n.holder.unarmed = n.unarmed; n.toldArmed == 0 { // nothing is said anew before the agent has looked
+			n.holder.unarmed = h.known.Unarmed
+		}
 		n.Want(wantedAtFirst(n.wanted, h), n.sole || n.wanted == nil && h.isSole())
 	}
 }

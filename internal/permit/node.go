@@ -23,6 +23,8 @@ type Node struct {
 	wanted []string // nil: not said yet
 	sole   bool
 
+	unarmed   bool   // see Unarmed
+	toldArmed int64  // the revision for which that was said; 0: not in this life
 	promotion uint32 // the number of the timeline that a takeover would begin; 0: none
 
 	ids *ids
@@ -88,6 +90,7 @@ func (n *Node) lead(w won, now boottime.Instant) {
 	if n.wanted != nil {
 		n.holder.Want(n.wanted, n.sole)
 	}
+	n.holder.unarmed = n.unarmed
 }
 
 // settle keeps the two sides of the node together after the leader's side changed.
@@ -154,7 +157,7 @@ func (n *Node) TakeOver(now boottime.Instant) (Write, bool) {
 	if n.holder != nil {
 		return Write{}, false
 	}
-	w, ok := n.follower.TakeOver(n.length, n.promotion, now)
+	w, ok := n.follower.TakeOver(n.length, n.promotion, n.unarmed, now)
 	if ok {
 		// A release without an answer is not repeated: by the name alone it would
 		// take the new term for the old one, moved to another lease.
@@ -254,6 +257,16 @@ func (n *Node) Want(members []string, sole bool) {
 // Promotion says which timeline a takeover would begin, as far as this node knows; 0:
 // none, for the server is a primary.
 func (n *Node) Promotion(timeline uint32) { n.promotion = timeline }
+
+// Unarmed says whether the electorate of this node's lead has to say that its guard is
+// disarmed, or may be, as far as is known under the electorate key of that revision. The
+// guard is disarmed only when State says that it does.
+func (n *Node) Unarmed(unarmed bool, key int64) {
+	n.unarmed, n.toldArmed = unarmed, key
+	if n.holder != nil {
+		n.holder.unarmed = unarmed
+	}
+}
 
 // SetLength changes the permit's length on a running cluster (P9).
 func (n *Node) SetLength(permit time.Duration) {

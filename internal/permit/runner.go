@@ -219,6 +219,11 @@ func (r *Runner) Want(members []string, sole bool) {
 	r.step(func(d *Driver, _ boottime.Instant) { d.Want(members, sole) })
 }
 
+// Unarmed says whether the electorate has to say so, see Node.
+func (r *Runner) Unarmed(unarmed bool, key int64) {
+	r.step(func(d *Driver, _ boottime.Instant) { d.Unarmed(unarmed, key) })
+}
+
 // Position is what heartbeats and acknowledgements say of this server.
 func (r *Runner) Position(p Position) { r.step(func(d *Driver, _ boottime.Instant) { d.Position(p) }) }
 

@@ -94,7 +94,7 @@ func (h *Holder) Put(move bool, now boottime.Instant) (Write, bool) {
 func (h *Holder) Release(now boottime.Instant) Write {
 	h.over = true
 	e := h.known
-	e.Leader, e.Released = h.me, true
+	e.Leader, e.Released, e.Unarmed = h.me, true, false
 	return h.write(e, []dcs.Op{{Key: Key, Data: e.Encode()}, {Key: dcs.KeyLeader, Delete: true}}, false, now)
 }
 
@@ -134,7 +134,7 @@ func (h *Holder) next(now boottime.Instant) Electorate {
 
 // nextIn has room for its members.
 func (h *Holder) nextIn(room []string, now boottime.Instant) Electorate {
-	e := Electorate{Leader: h.me, Permit: h.length, Timeline: h.known.Timeline}
+	e := Electorate{Leader: h.me, Permit: h.length, Unarmed: h.unarmed, Timeline: h.known.Timeline}
 	if h.keeps(shorterAfterEnd) && h.permit > now.Add(span(e.Permit)) && h.revision > 0 {
 		e.Permit = max(e.Permit, h.known.Permit) // until the last longer permit has ended (P9)
 	}

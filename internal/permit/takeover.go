@@ -60,12 +60,15 @@ func (f *Follower) ledLast() bool {
 //
 // promotion is the number of the timeline that it would begin, as far as is known
 // here; 0: its server is a primary already. One that was claimed before is passed over.
-func (f *Follower) TakeOver(length time.Duration, promotion uint32, now boottime.Instant) (Write, bool) {
+//
+// unarmed: its server runs on unguarded, for the cluster is paused.
+func (f *Follower) TakeOver(length time.Duration, promotion uint32, unarmed bool, now boottime.Instant) (Write, bool) {
 	if at, ok := f.FreeAt(); !ok || now < at || now < f.retry || f.stale {
 		return Write{}, false
 	}
 	f.retry = now.Add(length / 4)
 	after := f.view.Electorate.after(f.me, length)
+	after.Unarmed = unarmed
 	if promotion > 0 {
 		after.Timeline = max(after.Timeline+1, promotion)
 	}

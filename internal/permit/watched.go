@@ -48,7 +48,7 @@ func (d *Driver) overdueAt() boottime.Instant {
 
 // outward is what the agent is woken for when it changes.
 type outward struct {
-	leading, mayPromote, releasing, free, overdue, suspect, expired bool
+	leading, mayPromote, releasing, free, overdue, suspect, expired, unarmed bool
 }
 
 // report wakes the agent.
@@ -60,7 +60,7 @@ func (d *Driver) report(now boottime.Instant) {
 }
 
 func (d *Driver) look(now boottime.Instant) outward {
-	o := outward{leading: d.led, releasing: !d.node.Released()}
+	o := outward{leading: d.led, releasing: !d.node.Released(), unarmed: d.node.saysUnarmed()}
 	if d.led {
 		o.expired = now >= d.permit()
 		o.mayPromote = d.node.MayPromote(now) && !o.expired && d.onRecord()
@@ -79,7 +79,7 @@ func (d *Driver) look(now boottime.Instant) outward {
 func (d *Driver) State(now boottime.Instant) State {
 	o := d.look(now)
 	s := State{Key: d.node.follower.view.Revision, Leading: o.leading, MayPromote: o.mayPromote, Releasing: o.releasing, Free: o.free,
-		Suspect: o.suspect, Overdue: o.overdue, Mixed: d.mixed(), Permit: d.permit()}
+		Unarmed: o.unarmed, Suspect: o.suspect, Overdue: o.overdue, Mixed: d.mixed(), Permit: d.permit()}
 	if h := d.node.holder; h != nil {
 		s.Term, s.Electorate, s.Positions = h.term, h.known, d.node.Positions()
 		return s

@@ -43,7 +43,7 @@ func (w *World) pause() func() {
 	w.tell("FAULT the cluster is paused")
 	w.paused, w.pausedLately = true, true
 	for _, h := range w.hosts {
-		h.loose = true
+		h.loose, h.passedOver = true, false
 	}
 	w.dynamic["pause"] = true
 	w.putConfig()
@@ -75,6 +75,12 @@ func (w *World) handsOff(h *host) bool {
 		h.loose = false
 	}
 	return h.loose
+}
+
+// excused reports that two primaries are a person's doing: in the pause, and after it where
+// a failover to another member was asked for by hand while nobody guarded this one.
+func (w *World) excused(h *host) bool {
+	return w.handsOff(h) && (w.paused || h.passedOver)
 }
 
 // restartWhatIsDown asks for the restart of a server that is down.
@@ -163,6 +169,9 @@ func (w *World) requestFailover() func() {
 func (w *World) askFor(h *host) {
 	w.tell("FAULT failover requested to %q", h.name)
 	h.named = w.now
+	for _, other := range w.hosts {
+		other.passedOver = other.loose && other != h
+	}
 	_, _ = w.etcd.apply(dcs.Txn{Then: []dcs.Op{{Key: dcs.KeyFailover, Data: cluster.Failover{Candidate: h.name}.Encode()}}}, 0)
 }
 

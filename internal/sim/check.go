@@ -54,7 +54,7 @@ func (w *World) checkPrimaries() {
 		if !h.server.acknowledges() {
 			continue
 		}
-		if now != nil && (w.handsOff(now) || w.handsOff(h)) {
+		if now != nil && (w.excused(now) || w.excused(h)) {
 			continue // what the invariants say is of a cluster that is not paused
 		}
 		if now != nil {

@@ -10,15 +10,16 @@ import (
 
 // host is one machine of the cluster: an agent, a guard, a PostgreSQL, and a clock.
 type host struct {
-	w       *World
-	name    string
-	machine int
-	clock   clock
-	tags    cluster.Tags
-	lag     time.Duration      // of what its server receives
-	heard   map[string]ha.Peer // what each peer said first; for a mutant
-	loose   bool               // disarmed in a pause, and not armed since
-	named   instant            // when a person asked for a failover to it last; 0: never
+	w          *World
+	name       string
+	machine    int
+	clock      clock
+	tags       cluster.Tags
+	lag        time.Duration      // of what its server receives
+	heard      map[string]ha.Peer // what each peer said first; for a mutant
+	loose      bool               // disarmed in a pause, and not armed since
+	passedOver bool               // and another was asked for by hand in its place
+	named      instant            // when a person asked for a failover to it last; 0: never
 
 	agent  *agentProcess
 	guard  *guard

@@ -249,6 +249,7 @@ func (t taught) SetTTL(d time.Duration)           { t.r.driver.SetTTL(d) }
 func (t taught) Want(members []string, sole bool) { t.r.driver.Want(members, sole) }
 func (t taught) Position(p permit.Position)       { t.r.driver.Position(p) }
 func (t taught) Promotion(timeline uint32)        { t.r.driver.Promotion(timeline) }
+func (t taught) Unarmed(unarmed bool, key int64)  { t.r.driver.Unarmed(unarmed, key) }
 func (t taught) Lost(leader string)               { t.r.driver.Lost(leader, t.now) }
 
 // Stand takes the lead, Release gives it up.

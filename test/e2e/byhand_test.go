@@ -64,6 +64,7 @@ func TestAPersonTakesOver(t *testing.T) {
 		story(t, c, "what crashed in pause and "+how.name+" is primary as before", func(t *testing.T) { crashInPause(t, c, how.start) })
 	}
 	story(t, c, "an old primary that is started by hand leads only if it is asked for", func(t *testing.T) { oldPrimaryInPause(t, c) })
+	story(t, c, "nobody takes over from a primary whose agent ended in a pause", func(t *testing.T) { agentLostInPause(t, c) })
 }
 
 // startByHand starts a server that has crashed as pg_ctl does.
@@ -104,6 +105,32 @@ func oldPrimaryInPause(t *testing.T, c *lab.Cluster) {
 	if got := c.WaitWhole(lab.Patience); got != old {
 		t.Errorf("%s leads after the pause, not %s", got.Name, old.Name)
 	}
+}
+
+// agentLostInPause has the primary's agent killed in a pause, and looks whether anybody
+// takes over when the pause is over: the server writes on, and nothing would stop it (S1).
+func agentLostInPause(t *testing.T, c *lab.Cluster) {
+	leader := c.WaitWhole(lab.Patience)
+	other := c.Others(leader)[0]
+	unarmed := func(p lab.Picture) bool { return strings.Contains(p.Keys["electorate"], `"unarmed":true`) }
+	setPause(t, c, true)
+	c.WaitPicture(lab.Patience, "the electorate says that the guard is disarmed", unarmed)
+	leader.KillAgent()
+	mark := other.Mark()
+	c.Configure(func(s lab.Settings) { delete(s, "pause") })
+	other.WaitLog(mark, "the last leader's agent ended in a pause")
+	if other.Timeline() != leader.Timeline() {
+		t.Error("the other one is on another timeline")
+	}
+	leader.Start()
+	if got := c.WaitWhole(lab.Patience); got != leader {
+		t.Errorf("%s leads after it, not %s", got.Name, leader.Name)
+	}
+	c.WaitPicture(lab.Patience, "the electorate says so no more", func(p lab.Picture) bool { return p.Keys["electorate"] != "" && !unarmed(p) })
+	leader.KillNode()
+	c.WaitPicture(lab.Patience, "the other one leads", func(p lab.Picture) bool { return p.Leader == other.Name })
+	leader.Start()
+	c.WaitWhole(lab.Patience)
 }
 
 // crashInPause has the primary crash while the cluster is paused, started again by a

@@ -20,6 +20,7 @@ type Keeper interface {
 	Want(members []string, sole bool)
 	Position(permit.Position)
 	Promotion(timeline uint32)
+	Unarmed(unarmed bool, key int64)
 	Lost(leader string)
 }
 
@@ -34,7 +35,7 @@ type Words struct {
 func (w *Words) State(s permit.State, now boottime.Instant) ha.Right {
 	out := ha.Right{
 		Leading: s.Leading, MayPromote: s.MayPromote, Releasing: s.Releasing,
-		Key: s.Key, Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue, Mixed: s.Mixed, LedLast: s.LedLast,
+		Key: s.Key, Free: s.Free, FreeIn: ha.Idle, Overdue: s.Overdue, Mixed: s.Mixed, LedLast: s.LedLast, Unarmed: s.Unarmed,
 	}
 	if !s.Electorate.Released {
 		out.Electorate = s.Electorate.Members
@@ -77,6 +78,7 @@ func (w *Words) Know(k agent.Knowledge, to Keeper) {
 	to.Want(k.Members, k.Sole)
 	to.Position(permit.Position{Timeline: uint32(k.Position.Timeline), LSN: uint64(k.Position.LSN)})
 	to.Promotion(uint32(k.Promotion))
+	to.Unarmed(k.Unarmed, k.Key)
 	lost := w.upstream
 	w.upstream = k.Upstream
 	if lost != "" && k.Upstream == "" {

@@ -80,14 +80,17 @@ func (n *notes) Want(members []string, sole bool) {
 }
 func (n *notes) Position(p permit.Position) { *n = append(*n, fmt.Sprint("position ", p)) }
 func (n *notes) Promotion(timeline uint32)  { *n = append(*n, fmt.Sprint("promotion ", timeline)) }
-func (n *notes) Lost(leader string)         { *n = append(*n, "lost "+leader) }
+func (n *notes) Unarmed(unarmed bool, key int64) {
+	*n = append(*n, fmt.Sprint("unarmed ", unarmed, " under ", key))
+}
+func (n *notes) Lost(leader string) { *n = append(*n, "lost "+leader) }
 
 func TestWhatAPassKnowsIsPassedOn(t *testing.T) {
 	var w Words
 	var got notes
-	k := agent.Knowledge{Permit: time.Second, TTL: time.Minute, Members: []string{"n2"}, Sole: true, Position: wal.Point{Timeline: 4, LSN: 9}, Promotion: 5, Upstream: "n1"}
+	k := agent.Knowledge{Permit: time.Second, TTL: time.Minute, Members: []string{"n2"}, Sole: true, Position: wal.Point{Timeline: 4, LSN: 9}, Promotion: 5, Unarmed: true, Key: 7, Upstream: "n1"}
 	w.Know(k, &got)
-	want := notes{"length 1s", "ttl 1m0s", "want [n2] sole true", "position {4 9}", "promotion 5"}
+	want := notes{"length 1s", "ttl 1m0s", "want [n2] sole true", "position {4 9}", "promotion 5", "unarmed true under 7"}
 	if !slices.Equal(got, want) {
 		t.Errorf("told %q, want %q", got, want)
 	}
