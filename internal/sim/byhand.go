@@ -43,7 +43,7 @@ func (w *World) pause() func() {
 	w.tell("FAULT the cluster is paused")
 	w.paused, w.pausedLately = true, true
 	for _, h := range w.hosts {
-		h.loose, h.passedOver = true, false
+		h.loose = true
 	}
 	w.dynamic["pause"] = true
 	w.putConfig()
@@ -72,7 +72,7 @@ func (w *World) putConfig() {
 // after the pause arms it with the first one that it has.
 func (w *World) handsOff(h *host) bool {
 	if h.loose && !w.paused && h.guard.armed && h.guard.deadline > h.instant() {
-		h.loose = false
+		h.loose, h.passedOver = false, false
 	}
 	return h.loose
 }
