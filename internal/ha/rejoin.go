@@ -172,11 +172,15 @@ func follow(o Observation) Plan {
 }
 
 // forked stops a standby whose log has forked off, if anything can be done for
-// it; else it stays as it is and says so.
+// it; else it stays up for readers, follows nobody (S3), and says so: its walreceiver
+// would ask the leader five times a second for what that does not have.
 func forked(o Observation) Plan {
 	rewind := o.Me.UseRewind && o.Server.CanRewind && !o.Memory.RewindLost
 	if rewind || o.Me.RemoveOnDiverged || o.Memory.RewindLost && o.Me.RemoveOnRewindFailure {
 		return do(Forked, Stop{Mode: Fast, For: ForRepair})
+	}
+	if o.Server.Upstream.Host != "" {
+		return do(RejoinImpossible, Follow{})
 	}
 	return wait(RejoinImpossible, o.Store.Settings.LoopWait)
 }

@@ -62,9 +62,10 @@ func TestRejoin(t *testing.T) {
 		old.Start()
 		old.WaitLog(mark, logNoWay) // recovery had to tell first where its log ends (B-297)
 		old.WaitCodes(lab.Patience, map[string]int{"/": 503, "/primary": 503, "/readiness": 503, "/liveness": 200})
-		if place, err := old.Place(t.Context()); err != nil || !place.Recovery || place.Timeline != 0 {
-			t.Errorf("%s is at %+v, %v", old.Name, place, err)
-		}
+		lab.Eventually(t, lab.Patience, old.Name+" follows nobody", func(ctx context.Context) (bool, string) {
+			place, err := old.Place(ctx) // its walreceiver stays, and waits to be told to stream
+			return err == nil && place.Recovery && place.Timeline == 0 && old.Value("current_setting('primary_conninfo')") == "", fmt.Sprint(place, err)
+		})
 		old.Stop()
 		old.Change = nil
 		old.Start()
