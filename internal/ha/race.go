@@ -64,6 +64,8 @@ func racePaused(o Observation) Plan {
 	switch {
 	case named && o.Server.Role != Primary && o.unstopped() && !o.namedByHand():
 		return wait(RaceUnarmed, o.Store.Settings.LoopWait) // a switchover is in order, and that is the old leader's to begin
+	case named && o.Server.Role != Primary && o.syncActive() && !o.namedByHand():
+		return raceRequested(o) // the old leader may have died before it stepped down, with what only others have (S2)
 	case named, o.Server.Role == Primary && !o.superseded():
 		return take(o, RaceWon)
 	case o.Server.Role == Primary:
