@@ -124,11 +124,14 @@ func (k *keeper) current() *fence.Guard {
 	return k.guard
 }
 
-// began notes what the guard has now.
-func (k *keeper) began(pid int, armed bool) {
+// began notes what the guard has now. Of a server that has ended already the guard's word
+// may have been heard: there will be no other, and a start would wait for it for ever.
+func (k *keeper) began(g *fence.Guard, pid int, armed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.server, k.armed = pid, armed
+	if g.Server() == pid {
+		k.server, k.armed = pid, armed
+	}
 }
 
 func (k *keeper) setArmed(armed bool) {
@@ -200,7 +203,7 @@ func (k *keeper) Launch(ctx context.Context, c postgres.Command) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("launch the server by its guard: %w", err)
 	}
-	k.began(pid, armed)
+	k.began(g, pid, armed)
 	k.poke()
 	return pid, nil
 }
@@ -284,7 +287,7 @@ func (k *keeper) hold(ctx context.Context, g *fence.Guard, pid int, mayWrite boo
 		if err != nil {
 			return err
 		}
-		k.began(pid, arm)
+		k.began(g, pid, arm)
 		k.poke()
 		return nil
 	}

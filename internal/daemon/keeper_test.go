@@ -58,6 +58,34 @@ func (k *keeper) launched(t *testing.T, c postgres.Command) int {
 	return pid
 }
 
+// TestAServerThatEndsAtOnceIsNotWaitedFor: the guard's word that it has ended may be heard
+// before it was known that there is one.
+func TestAServerThatEndsAtOnceIsNotWaitedFor(t *testing.T) {
+	k := newTestKeeper(t, shortDir(t))
+	c := sleeper(t)
+	c.Path, c.Args, c.Primary = "/bin/true", []string{"true"}, false
+	for range 200 {
+		if _, err := k.Launch(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		dying := exec.Command("/bin/sleep", "60")
+		if err := dying.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pid := dying.Process.Pid
+		go func() { _ = dying.Process.Kill() }()
+		k.Hold(t.Context(), pid, false)
+		_ = dying.Wait()
+		awaitThat(t, "the guard without a server", func() (bool, any) {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			return k.server == 0, k.server
+		})
+	}
+}
+
 func (k *keeper) status(t *testing.T) fence.Status {
 	t.Helper()
 	s, err := k.current().Status(t.Context())

@@ -43,6 +43,7 @@ type Guard struct {
 	waiting map[string]chan guard.Message
 	found   Status
 
+	server     int // the postmaster that the guard has
 	protection Protection
 }
 
@@ -86,7 +87,7 @@ func newGuard(ctx context.Context, conn *net.UnixConn, o Options) (*Guard, error
 		return nil, err
 	}
 	g.found = statusOf(hello)
-	g.protection = g.found.Protection
+	g.server, g.protection = g.found.PID, g.found.Protection
 	go g.read(reader)
 	if g.giveUp > 0 {
 		if err := g.SetGiveUp(ctx, g.giveUp); err != nil {
@@ -113,8 +114,17 @@ func (g *Guard) Protection() Protection {
 	return g.protection
 }
 
-// learn takes the protection out of the answer that begins a server, and out of the
-// word that it has ended. They come in the order in which it changes.
+// Server is the postmaster that the guard has, as it said last; 0: none. One that has
+// ended at once is gone from here before the call that began it returns, or its end is
+// among the events to come.
+func (g *Guard) Server() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.server
+}
+
+// learn takes server and protection out of the answer that begins a server, and out of
+// the word that it has ended. They come in the order in which it changes.
 func (g *Guard) learn(m guard.Message) {
 	now := Protection(m.Get("protection"))
 	if Kind(m.Verb) == Exited {
@@ -125,8 +135,13 @@ func (g *Guard) learn(m guard.Message) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if m.Verb != "ok" || m.Int("pid") != 0 {
+	switch pid := int(m.Int("pid")); {
+	case Kind(m.Verb) == Exited:
+		g.server, g.protection = 0, now
+	case m.Verb != "ok":
 		g.protection = now
+	case pid != 0:
+		g.server, g.protection = pid, now
 	}
 }
 
