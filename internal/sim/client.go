@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"matriarch/internal/dcs"
@@ -24,7 +25,8 @@ type client struct {
 
 	watch   watch
 	lag     time.Duration // of the watch
-	at      int           // the member that is asked first
+	at      int           // the member that is asked next
+	home    int           // the one on the same machine, in the agent: every call begins with it; -1: there is none
 	shown   dcs.Snapshot
 	base    int64 // what is shown is complete up to this revision
 	owns    []ownWrite
@@ -39,10 +41,9 @@ func newClient(w *World, h *host, changed func(), block func(func(done func())))
 	c := &client{w: w, store: w.etcd, machine: h.machine, owner: &h.agent.process, life: h.agent.life,
 		clock: h.now, changed: changed, block: block}
 	c.at = w.lot.IntN(len(w.etcd.members))
-	for i, m := range w.etcd.members {
-		if m.machine == h.machine {
-			c.at = i // the nearest
-		}
+	c.home = slices.IndexFunc(w.etcd.members, func(m *member) bool { return m.machine == h.machine })
+	if c.home >= 0 {
+		c.at = c.home
 	}
 	c.watch = watch{c: c, at: c.at}
 	w.etcd.clients = append(w.etcd.clients, c)
@@ -106,6 +107,9 @@ func (c *client) call(r *request) {
 	if c.closed {
 		c.finish(r, nil, dcs.ErrClosed)
 		return
+	}
+	if c.home >= 0 {
+		c.at = c.home
 	}
 	c.try(r)
 }
